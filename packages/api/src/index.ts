@@ -1,0 +1,1 @@
+export type { Device, DeviceModel, DeviceStatus } from "./devices/devices.ts";

@@ -1,0 +1,73 @@
+import type { Device, DeviceModel } from "@kedge/api";
+import type {
+  ConfigMap,
+  DeleteOptions,
+  Event,
+  KubeObject,
+  Lease,
+  Node,
+  ObjectKey,
+  Pod,
+  Secret,
+  TokenRequest,
+} from "@kedge/kube";
+import type { Message } from "@kedge/protocol";
+
+/**
+ * All that one edge component may ask of another: topic, question, answer. The first word of a topic is who answers.
+ * A type alias, not an interface: only these are index-compatible with the bus' `Topics`.
+ */
+export type EdgeMessages = {
+  /** Takes a message for the cloud; resolves once it is accepted (it may wait for the connection). @throws `QueueFull` */
+  "hub/send": { request: Message; reply: void };
+  /** Sends now and resolves with the message whose parent this is. @throws `NotConnected`, `Timeout` */
+  "hub/request": { request: { message: Message; timeoutMs: number }; reply: Message };
+
+  /** A message of group `resource` or `func` from the cloud. The reply, an ack or an `error`, goes back up. */
+  "meta/downstream": { request: Message; reply: Message | undefined };
+  /** Everything stored of one wire type: `pod`, `configmap`, `secret`, `node`, `device`, `devicemodel`, … */
+  "meta/list": { request: { type: string }; reply: KubeObject[] };
+  "meta/getPod": { request: ObjectKey; reply: Pod | undefined };
+  /** Local copy first, else the cloud's. `undefined`: known not to exist. @throws `NotConnected` if nobody can tell. */
+  "meta/getConfigMap": { request: ObjectKey; reply: ConfigMap | undefined };
+  "meta/getSecret": { request: ObjectKey; reply: Secret | undefined };
+  "meta/requestToken": {
+    request: { namespace: string; serviceAccount: string; token: TokenRequest };
+    reply: TokenRequest;
+  };
+  /** `patch`: a strategic merge patch of `metadata.uid` and `status`, as JSON text. @throws `NotConnected`, KubeApiError */
+  "meta/patchPodStatus": { request: { key: ObjectKey; patch: string }; reply: Pod };
+  "meta/createPod": { request: Pod; reply: Pod };
+  /** `NotFound` counts as success. */
+  "meta/deletePod": { request: { key: ObjectKey; options: DeleteOptions }; reply: void };
+  /** Creates the node; if it exists already, answers with what is known of it. */
+  "meta/registerNode": { request: Node; reply: Node };
+  "meta/getNode": { request: { name: string }; reply: Node | undefined };
+  "meta/patchNodeStatus": { request: { name: string; patch: string }; reply: Node };
+  "meta/getLease": { request: ObjectKey; reply: Lease | undefined };
+  "meta/createLease": { request: Lease; reply: Lease };
+  "meta/updateLease": { request: Lease; reply: Lease };
+  /** Never stored; dropped with a log line when the cloud is away and the queue is full. */
+  "meta/sendEvent": { request: { operation: "insert" | "patch"; event: Event; patch?: string }; reply: void };
+
+  /** A message of group `twin` from the cloud: membership, confirmation. */
+  "twin/downstream": { request: Message; reply: void };
+  /** A Device or DeviceModel was stored or removed. At its start DeviceTwin asks `meta/list`. */
+  "twin/object": { request: { operation: "insert" | "update" | "delete"; object: Device | DeviceModel }; reply: void };
+  /** An MQTT client published on a topic of DeviceTwin. */
+  "twin/mqtt": { request: { topic: string; payload: Buffer }; reply: void };
+
+  /** Publishes on the node's MQTT brokers. */
+  "bus/publish": { request: { topic: string; payload: string }; reply: void };
+  /** A message of group `user` from the cloud's Router. */
+  "bus/downstream": { request: Message; reply: void };
+};
+
+/** Told to whoever listens, not kept: each says that it is worth asking again. */
+export type EdgeNotices = {
+  "hub/connection": { connected: boolean };
+  /** The stored pod changed, or is gone. */
+  "meta/podChanged": { key: ObjectKey };
+  /** Another stored object changed, or is gone; `type` as in `meta/list`. */
+  "meta/objectChanged": { type: string; key: ObjectKey };
+};

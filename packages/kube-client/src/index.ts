@@ -1,0 +1,1 @@
+export type { KubeClient, ListOptions, PatchType, WatchOptions, WriteOptions } from "./kube-client.ts";

@@ -1,0 +1,52 @@
+import type { KubeObject, ResourceType } from "@kedge/kube";
+
+/** What is wrong with one field; becomes a cause in a Status with reason `Invalid`. */
+export interface FieldError {
+  readonly field: string;
+  /** As in Kubernetes: `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, … */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** A column of `kubectl get`; `priority` 0 is always shown, 1 only with `-o wide`. */
+export interface TableColumn {
+  readonly name: string;
+  readonly type: "string" | "integer" | "number" | "boolean" | "date";
+  readonly format?: string;
+  readonly description: string;
+  readonly priority: number;
+}
+
+export interface ScalePaths {
+  readonly specReplicasPath: string;
+  readonly statusReplicasPath: string;
+  readonly labelSelectorPath?: string;
+}
+
+/** All that the generic REST code must know of one served resource, built-in or from a CustomResourceDefinition. Pure. */
+export interface ResourceDefinition {
+  readonly type: ResourceType;
+  readonly listKind: string;
+  readonly singular: string;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly verbs: readonly string[];
+  readonly hasStatus: boolean;
+  readonly scale?: ScalePaths;
+  readonly columns: readonly TableColumn[];
+
+  /** Removes members that the schema does not know, in place. @returns their paths, for strict field validation. */
+  prune(object: KubeObject): string[];
+  /** Fills what the user may leave out, in place. */
+  applyDefaults(object: KubeObject): void;
+  /** Before the first write: clears what only the server or the status subresource may set (in place). */
+  prepareCreate(object: KubeObject): void;
+  /** Before a later write: keeps `status` on a main write, everything but `status` on a status write; raises `generation`. */
+  prepareUpdate(object: KubeObject, old: KubeObject, subresource: "" | "status" | "scale"): void;
+  /** @param old the stored object, on update; immutable fields are checked against it. */
+  validate(object: KubeObject, old: KubeObject | undefined): FieldError[];
+  /** One value a column. */
+  cells(object: KubeObject, nowMs: number): (string | number | boolean | null)[];
+  /** Field label → value, for `--field-selector`; `metadata.name` and `metadata.namespace` are always there. */
+  selectableFields(object: KubeObject): Readonly<Record<string, string>>;
+}

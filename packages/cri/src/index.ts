@@ -1,1 +1,23 @@
-export {};
+export type * from "./cri-inputs.ts";
+export { CriClient, type CriClientOptions } from "./cri-client.ts";
+export { CriError, isNotFound } from "./cri-error.ts";
+export type { RuntimeEvent } from "./runtime-events.ts";
+export { ImageService, type PullRequest } from "./image-service.ts";
+export { RuntimeService } from "./runtime-service.ts";
+export {
+  type Container,
+  ContainerState,
+  type ContainerStats,
+  type ContainerStatus,
+  type FilesystemUsage,
+  type Image,
+  MountPropagation,
+  NamespaceMode,
+  type PodSandbox,
+  PodSandboxState,
+  type PodSandboxStatus,
+  Protocol,
+  type RuntimeStatus,
+  SecurityProfile_ProfileType as SecurityProfileType,
+  SupplementalGroupsPolicy,
+} from "./generated/runtime/v1/api_pb.js";

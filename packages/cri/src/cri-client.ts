@@ -1,0 +1,54 @@
+import { CriError } from "./cri-error.ts";
+import { GrpcChannel } from "./grpc-channel.ts";
+import { ImageService } from "./image-service.ts";
+import { containerdEvents, criEvents, type RuntimeEvent } from "./runtime-events.ts";
+import { RuntimeService } from "./runtime-service.ts";
+
+export interface CriClientOptions {
+  /** `unix:///run/containerd/containerd.sock`, or a path. */
+  readonly runtimeEndpoint: string;
+  /** Default: `runtimeEndpoint`. */
+  readonly imageEndpoint?: string | undefined;
+  /** Deadline of a usual call. Default 2 minutes. */
+  readonly timeoutMs?: number | undefined;
+}
+
+const TIMEOUT_MS = 120_000;
+
+/** A container runtime over CRI v1. It connects with the first call, and again by itself after a loss. */
+export class CriClient implements Disposable {
+  readonly runtime: RuntimeService;
+  readonly images: ImageService;
+  readonly #channels: [GrpcChannel, ...GrpcChannel[]];
+
+  constructor({ runtimeEndpoint, imageEndpoint, timeoutMs = TIMEOUT_MS }: CriClientOptions) {
+    const channel = new GrpcChannel(runtimeEndpoint);
+    this.#channels = [channel];
+    let imageChannel = channel;
+    if (imageEndpoint !== undefined && imageEndpoint !== runtimeEndpoint) {
+      imageChannel = new GrpcChannel(imageEndpoint);
+      this.#channels.push(imageChannel);
+    }
+    this.runtime = new RuntimeService(channel, timeoutMs);
+    this.images = new ImageService(imageChannel, timeoutMs);
+  }
+
+  /**
+   * What happens to containers and sandboxes from now on, until the stream breaks: containerd's own stream, else CRI's.
+   *
+   * @param opened called once nothing is missed any more.
+   * @throws {CriError} `Unimplemented`: this runtime has neither, so it must be polled.
+   */
+  async *events(signal: AbortSignal, opened?: () => void): AsyncGenerator<RuntimeEvent, void> {
+    try {
+      yield* containerdEvents(this.#channels[0], signal, opened);
+    } catch (error) {
+      if (!(error instanceof CriError && error.code === "Unimplemented")) throw error;
+      yield* criEvents(this.#channels[0], signal, opened);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const channel of this.#channels) channel[Symbol.dispose]();
+  }
+}

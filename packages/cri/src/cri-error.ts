@@ -1,0 +1,27 @@
+import type { ServiceError } from "@grpc/grpc-js";
+import { CodedError } from "@kedge/runtime";
+
+/** gRPC's status codes by number, as `google.rpc.Code` names them. */
+const CODE_NAMES = [
+  ...["OK", "Cancelled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"],
+  ...["PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"],
+  ...["Internal", "Unavailable", "DataLoss", "Unauthenticated"],
+] as const;
+
+/** The container runtime said no, or cannot be reached (`Unavailable`). `code` is the name of the gRPC status. */
+export class CriError extends CodedError<{ readonly code: string; readonly grpcCode: number; readonly call: string }> {
+  /** What is refused for good stays so; all else may heal, since the runtime may be restarting. */
+  override readonly retryable = !["InvalidArgument", "PermissionDenied", "Unimplemented"].includes(this.details.code);
+
+  static from(error: ServiceError, call: string): CriError {
+    const code = CODE_NAMES[error.code] ?? "Unknown";
+    const hint = code === "Unavailable" ? " (is containerd running?)" : "";
+    const text = error.details === "" ? error.message : error.details;
+    return new CriError(`${call}: ${text}${hint}`, { code, grpcCode: error.code, call }, { cause: error });
+  }
+}
+
+/** The runtime does not know it (any more): of a stop or removal this is success. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof CriError && error.code === "NotFound";
+}

@@ -1,0 +1,86 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { toError } from "@kedge/runtime";
+import type { StatePaths } from "../state-paths.ts";
+import { UserError } from "../user-error.ts";
+import type { PortNumbers } from "./up-options.ts";
+
+const FREE_BYTES_MIN = 500 * 1024 * 1024;
+const NEEDED_FILES = ["/usr/lib/cni/bridge", "/usr/lib/cni/host-local", "/usr/lib/cni/portmap"];
+
+/** @throws UserError with the first reason why `up` cannot work here; nothing was started then. */
+export async function preflight(paths: StatePaths): Promise<void> {
+  if (process.platform !== "linux") throw new UserError(`up needs Linux; this is ${process.platform}.`, "system");
+  if (process.getuid?.() !== 0)
+    throw new UserError("up starts containers and so must run as root: sudo ./kedge up", "root");
+  const missing = NEEDED_FILES.find((file) => !existsSync(file));
+  if (missing !== undefined)
+    throw new UserError(`${missing} is missing: apt-get install containernetworking-plugins`, "cni");
+  await expectCgroups();
+  await expectWritable(paths.stateDir);
+  await expectSpace(paths.stateDir);
+}
+
+async function expectCgroups(): Promise<void> {
+  const mounts = await readFile("/proc/self/mountinfo", "utf8");
+  if (!/ - cgroup2? /.test(mounts))
+    throw new UserError("no cgroup file system is mounted, and containers need one (mount /sys/fs/cgroup).", "cgroup");
+}
+
+async function expectWritable(stateDir: string): Promise<void> {
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o711 });
+    const probe = join(stateDir, ".write-probe");
+    await writeFile(probe, Buffer.alloc(4096));
+    await rm(probe);
+  } catch (error) {
+    throw new UserError(
+      `cannot write to ${stateDir}: ${toError(error).message}. Choose another place with --state-dir.`,
+      "state-dir",
+    );
+  }
+}
+
+async function expectSpace(stateDir: string): Promise<void> {
+  const { bavail, bsize } = await statfs(stateDir);
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= FREE_BYTES_MIN) return;
+  throw new UserError(
+    `the disk of ${stateDir} has ${Math.floor(freeBytes / 2 ** 20)} MiB free, and at least 500 MiB are needed. ` +
+      "Free some, or choose another place with --state-dir.",
+    "disk",
+  );
+}
+
+const PORT_FLAGS: { readonly [name in keyof PortNumbers]: { readonly purpose: string; readonly flag: string } } = {
+  api: { purpose: "the Kubernetes API", flag: "--api-port" },
+  cloudHub: { purpose: "CloudHub's WebSocket", flag: "--cloudhub-port" },
+  https: { purpose: "CloudHub's certificates", flag: "--https-port" },
+  mqtt: { purpose: "the node's MQTT broker", flag: "--mqtt-port" },
+};
+
+/** @throws UserError naming the first of these ports that somebody else has. */
+export async function expectPortsFree(ports: Partial<PortNumbers>): Promise<void> {
+  for (const [name, port] of Object.entries(ports) as [keyof PortNumbers, number][])
+    if (!(await isFree(port))) {
+      const { purpose, flag } = PORT_FLAGS[name];
+      throw new UserError(
+        `port ${port}, which ${purpose} needs, is taken by another program (see: ss -ltnp 'sport = :${port}'). ` +
+          `Stop that program, or choose another port with ${flag}.`,
+        `port ${port}`,
+      );
+    }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EADDRINUSE") resolve(false);
+      else reject(error);
+    });
+    probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
+  });
+}

@@ -1,1 +1,16 @@
-export type { KubeClient, ListOptions, PatchType, WatchOptions, WriteOptions } from "./kube-client.ts";
+export type { KubeClient, ListOptions, PatchType, WatchChange, WatchOptions, WriteOptions } from "./kube-client.ts";
+export { KubeClientError } from "./kube-client-error.ts";
+export type { KubeRequest, KubeResponse, KubeTransport } from "./transport/kube-transport.ts";
+export { type Credential, type CredentialSource, fixedCredential } from "./transport/credentials.ts";
+export { UndiciTransport, type UndiciTransportOptions } from "./transport/undici-transport.ts";
+export { type KubeClientOptions, TransportKubeClient } from "./transport-kube-client.ts";
+export type { RateLimit } from "./rate-limiter.ts";
+export { connectKube } from "./connect-kube.ts";
+export type { KubeConnection } from "./kubeconfig/kube-connection.ts";
+export { KubeconfigError } from "./kubeconfig/kubeconfig-error.ts";
+export { loadKubeconfig } from "./kubeconfig/load-kubeconfig.ts";
+export { inClusterConnection } from "./kubeconfig/in-cluster.ts";
+export { type ChangeHandler, Informer, type InformerOptions } from "./informer/informer.ts";
+export type { IndexFunction } from "./informer/indexed-store.ts";
+export { WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
+export { type Reconcile, type ReconcileResult, runController } from "./run-controller.ts";

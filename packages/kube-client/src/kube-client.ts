@@ -8,6 +8,8 @@ export interface ListOptions {
   readonly limit?: number | undefined;
   readonly continue?: string | undefined;
   readonly resourceVersion?: string | undefined;
+  /** Asks for `metadata` alone (PartialObjectMetadata); a server that does not know this answers with whole objects. */
+  readonly metadataOnly?: boolean | undefined;
 }
 
 export interface WatchOptions extends Omit<ListOptions, "limit" | "continue"> {
@@ -20,9 +22,14 @@ export interface WriteOptions {
   readonly subresource?: string | undefined;
   readonly fieldManager?: string | undefined;
   readonly dryRun?: boolean | undefined;
+  /** Of an `apply` patch: take fields over from other managers. */
+  readonly force?: boolean | undefined;
 }
 
 export type PatchType = "json" | "merge" | "strategic" | "apply";
+
+/** What {@link KubeClient.watch} yields: the stream's lines without its errors, which are thrown. */
+export type WatchChange<T extends KubeObject> = Exclude<WatchEvent<T>, { type: "ERROR" }>;
 
 /**
  * The Kubernetes API, whoever serves it. Every method rejects with {@link @kedge/kube!KubeApiError} when the server
@@ -53,6 +60,13 @@ export interface KubeClient extends AsyncDisposable {
     options?: WriteOptions,
   ): Promise<T>;
   delete(type: ResourceType, key: ObjectKey, signal: AbortSignal, options?: DeleteOptions): Promise<void>;
+  /** Deletes all that the selectors match; without `namespace`, only for cluster-scoped resources. */
+  deleteCollection(
+    type: ResourceType,
+    selection: Pick<ListOptions, "namespace" | "labelSelector" | "fieldSelector">,
+    signal: AbortSignal,
+    options?: DeleteOptions,
+  ): Promise<void>;
   /** Creates a subresource's object, such as `pods/binding`, `pods/eviction`, `serviceaccounts/token`. */
   createSubresource<Q extends object, P>(
     type: ResourceType,
@@ -66,7 +80,7 @@ export interface KubeClient extends AsyncDisposable {
     type: ResourceType<T>,
     options: WatchOptions,
     signal: AbortSignal,
-  ): AsyncIterable<Exclude<WatchEvent<T>, { type: "ERROR" }>>;
-  /** Any other path, such as `/version`; the body as text. */
+  ): AsyncIterable<WatchChange<T>>;
+  /** Any other path, such as `/version`; the body as text. Does not reject for an HTTP status. */
   raw(method: string, path: string, signal: AbortSignal, body?: unknown): Promise<{ status: number; body: string }>;
 }

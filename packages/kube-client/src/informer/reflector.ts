@@ -1,0 +1,151 @@
+import { KubeApiError, type KubeObject, type ResourceType } from "@kedge/kube";
+import { abortable, Backoff, type Clock, type Logger, toError } from "@kedge/runtime";
+import type { KubeClient, ListOptions, WatchChange } from "../kube-client.ts";
+
+const PAGE_SIZE = 500;
+const WATCH_SECONDS = 290;
+const WATCH_SECONDS_SPREAD = 290;
+/** A watch that says nothing for this long, not even a bookmark (one a minute), may be cut: we ask anew. */
+const STALL_MS = 150_000;
+const RETRY_INITIAL_MS = 250;
+const RETRY_MAX_MS = 30_000;
+/** Pages of one list; more means that the server never ends it. */
+const PAGES_MAX = 10_000;
+
+/** What a reflector feeds. */
+export interface ReflectorSink<T extends KubeObject> {
+  /** Everything there is, at one version. */
+  replace(objects: T[]): void;
+  upsert(object: T): void;
+  remove(object: T): void;
+}
+
+export interface ReflectorOptions {
+  readonly selection: Pick<ListOptions, "namespace" | "labelSelector" | "fieldSelector" | "metadataOnly">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly pageSize?: number | undefined;
+  readonly stallMs?: number | undefined;
+  readonly random?: (() => number) | undefined;
+}
+
+/**
+ * Keeps a sink equal to the server's collection: a paged list, then a watch that resumes where it was cut, then, when
+ * the server no longer knows that version (410), a list again. Runs until `signal` aborts; retries with jittered waits.
+ */
+export class Reflector<T extends KubeObject> {
+  readonly #kube: KubeClient;
+  readonly #type: ResourceType<T>;
+  readonly #sink: ReflectorSink<T>;
+  readonly #options: ReflectorOptions;
+  readonly #backoff: Backoff;
+  #resourceVersion: string | undefined;
+
+  constructor(kube: KubeClient, type: ResourceType<T>, sink: ReflectorSink<T>, options: ReflectorOptions) {
+    this.#kube = kube;
+    this.#type = type;
+    this.#sink = sink;
+    this.#options = options;
+    this.#backoff = new Backoff({
+      initialMs: RETRY_INITIAL_MS,
+      maxMs: RETRY_MAX_MS,
+      jitter: 0.5,
+      ...(options.random === undefined ? {} : { random: options.random }),
+    });
+  }
+
+  /** Resolves when `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    while (!signal.aborted) {
+      try {
+        if (this.#resourceVersion === undefined) await this.#list(signal);
+        await this.#watch(signal);
+        this.#backoff.reset();
+      } catch (error) {
+        if (signal.aborted) return;
+        if (expired(error)) {
+          this.#resourceVersion = undefined;
+          if (this.#backoff.failures === 0) {
+            this.#backoff.next(); // the first time at once; a server that always answers 410 must not be hammered
+            continue;
+          }
+        }
+        const waitMs = this.#backoff.next();
+        const level = this.#backoff.failures > 3 ? "warn" : "debug";
+        logger[level]({ resource: this.#type.resource, error: toError(error), waitMs }, "watch broken, trying again");
+        await clock.sleep(waitMs, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { selection, pageSize: limit = PAGE_SIZE } = this.#options;
+    const objects: T[] = [];
+    let next: string | undefined;
+    for (let page = 0; page < PAGES_MAX; page += 1) {
+      const list = await this.#kube.list(this.#type, { ...selection, limit, continue: next }, signal);
+      for (const item of list.items) objects.push(item);
+      next = list.metadata.continue;
+      if (next !== undefined && next !== "") continue;
+      this.#sink.replace(objects);
+      this.#resourceVersion = list.metadata.resourceVersion;
+      return;
+    }
+    throw new Error(`the list of ${this.#type.resource} did not end after ${PAGES_MAX} pages`);
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { selection, random = Math.random } = this.#options;
+    // Spread, so that the watches of many clients do not all end at once.
+    const timeoutSeconds = Math.round(WATCH_SECONDS + random() * WATCH_SECONDS_SPREAD);
+    const life = new AbortController();
+    const cut = () => life.abort(signal.reason);
+    signal.addEventListener("abort", cut, { once: true });
+    try {
+      const options = {
+        ...selection,
+        resourceVersion: this.#resourceVersion,
+        allowWatchBookmarks: true,
+        timeoutSeconds,
+      };
+      const stream = this.#kube.watch(this.#type, options, life.signal)[Symbol.asyncIterator]();
+      for (;;) {
+        const event = await this.#nextBeforeStall(stream, life);
+        if (event.done === true) return;
+        this.#apply(event.value);
+        this.#backoff.reset();
+      }
+    } finally {
+      signal.removeEventListener("abort", cut);
+      life.abort();
+    }
+  }
+
+  async #nextBeforeStall(
+    stream: AsyncIterator<WatchChange<T>>,
+    life: AbortController,
+  ): Promise<IteratorResult<WatchChange<T>>> {
+    const { clock, stallMs = STALL_MS } = this.#options;
+    const waiting = new AbortController();
+    clock.sleep(stallMs, waiting.signal).then(
+      () => life.abort(new Error(`the watch of ${this.#type.resource} was silent for ${stallMs} ms`)),
+      () => undefined,
+    );
+    try {
+      return await abortable(stream.next(), life.signal);
+    } finally {
+      waiting.abort();
+    }
+  }
+
+  #apply(event: WatchChange<T>): void {
+    if (event.type === "DELETED") this.#sink.remove(event.object);
+    else if (event.type !== "BOOKMARK") this.#sink.upsert(event.object);
+    this.#resourceVersion = event.object.metadata?.resourceVersion ?? this.#resourceVersion;
+  }
+}
+
+function expired(error: unknown): boolean {
+  return error instanceof KubeApiError && (error.details.httpStatus === 410 || error.code === "Expired");
+}

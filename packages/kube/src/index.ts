@@ -12,3 +12,29 @@ export {
 } from "./kube-object.ts";
 export { KubeApiError } from "./kube-api-error.ts";
 export * from "./resources.ts";
+export {
+  canonicalJson,
+  cloneJson,
+  equalJson,
+  isJsonObject,
+  type JsonObject,
+  type JsonPrimitive,
+  type JsonValue,
+  ownMember,
+} from "./json.ts";
+export { compareResourceVersions } from "./resource-version.ts";
+export * from "./selectors/field-selector.ts";
+export * from "./selectors/label-selector.ts";
+export { SelectorError } from "./selectors/selector-error.ts";
+export * from "./names.ts";
+export * from "./quantity.ts";
+export { applyJsonPatch, JSON_PATCH_OPERATIONS_MAX } from "./patch/json-patch.ts";
+export { applyMergePatch } from "./patch/merge-patch.ts";
+export { applyStrategicMergePatch } from "./patch/strategic-merge-patch.ts";
+export { strategicDiff } from "./patch/strategic-diff.ts";
+export { NODE_STATUS_PATCH_SCHEMA, type PatchSchema, POD_STATUS_PATCH_SCHEMA } from "./patch/patch-schema.ts";
+export { PatchError } from "./patch/patch-error.ts";
+export { PATCH_DEPTH_MAX } from "./patch/refuse-proto.ts";
+export * from "./owner-references.ts";
+export * from "./conditions.ts";
+export * from "./field-error.ts";

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Pod } from "@kedge/kube";
+import { hasCode } from "@kedge/runtime";
+import { parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
+import { CgroupManager } from "./cgroup-manager.ts";
+import { cgroupPath, podCgroup } from "./cgroup-names.ts";
+
+function pod(uid: string, resources: object = {}): Pod {
+  return { metadata: { name: "p", namespace: "default", uid }, spec: { containers: [{ name: "c", resources }] } };
+}
+
+const guaranteed = { requests: { cpu: "500m", memory: "64Mi" }, limits: { cpu: "500m", memory: "64Mi" } };
+const burstable = { requests: { cpu: "250m", memory: "32Mi" }, limits: { memory: "64Mi" } };
+
+const names: { name: string; resources: object; cgroupfs: string; systemd: string }[] = [
+  {
+    name: "Guaranteed",
+    resources: guaranteed,
+    cgroupfs: "/kubepods/pod1-2",
+    systemd: "/kubepods.slice/kubepods-pod1_2.slice",
+  },
+  {
+    name: "Burstable",
+    resources: burstable,
+    cgroupfs: "/kubepods/burstable/pod1-2",
+    systemd: "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice",
+  },
+  {
+    name: "BestEffort",
+    resources: {},
+    cgroupfs: "/kubepods/besteffort/pod1-2",
+    systemd: "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1_2.slice",
+  },
+];
+for (const { name, resources, cgroupfs, systemd } of names)
+  test(`cgroup names of a ${name} pod`, () => {
+    const cgroup = podCgroup(pod("1-2", resources));
+    assert.deepEqual([cgroupPath(cgroup, "cgroupfs"), cgroupPath(cgroup, "systemd")], [cgroupfs, systemd]);
+  });
+
+test("cgroup names start at cgroupRoot, and a pod's uid cannot lead elsewhere", () => {
+  assert.equal(cgroupPath(podCgroup(pod("1"), "/edge-a/b"), "cgroupfs"), "/edge-a/b/kubepods/besteffort/pod1");
+  assert.throws(() => podCgroup(pod("../../x")), { code: "UnsafeName" });
+});
+
+const HYBRID = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+33 31 0:30 / /var/chroot/sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:4 - cgroup2 cgroup2 rw`;
+
+test("finds the trees of a hybrid machine", () => {
+  assert.deepEqual(parseCgroupHierarchies(HYBRID), [
+    { version: 1, mountPoint: "/sys/fs/cgroup/cpu,cpuacct", controllers: ["cpu", "cpuacct"] },
+    { version: 1, mountPoint: "/sys/fs/cgroup/systemd", controllers: ["name=systemd"] },
+  ]);
+});
+
+test("finds the one tree of a unified machine", () => {
+  const mountinfo = "30 23 0:26 / /sys/fs/my\\040cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
+  assert.deepEqual(parseCgroupHierarchies(mountinfo), [
+    { version: 2, mountPoint: "/sys/fs/my cgroup", controllers: [] },
+  ]);
+  assert.deepEqual(parseCgroupHierarchies(""), []);
+});
+
+test("writes version 2's files and enables the controllers that the kernel offers", async () => {
+  const root = mkdtempSync(join(tmpdir(), "kedge-cgroup2-"));
+  try {
+    // A fixture: plain files where the kernel would put its own.
+    for (const path of ["", "kubepods", "kubepods/burstable", "kubepods/besteffort"]) {
+      mkdirSync(join(root, path), { recursive: true });
+      writeFileSync(join(root, path, "cgroup.controllers"), "cpuset cpu io memory pids rdma\n");
+      writeFileSync(join(root, path, "cgroup.subtree_control"), "\n");
+    }
+    const manager = new CgroupManager([{ version: 2, mountPoint: root, controllers: [] }], {
+      driver: "cgroupfs",
+      podPidsLimit: 50,
+    });
+    const read = (path: string) => readFileSync(join(root, path), "utf8");
+    await manager.ensureRoot({ cpu: "2", memory: "1Gi" });
+    assert.equal(read("kubepods/cpu.weight"), "79");
+    assert.equal(read("kubepods/memory.max"), String(1024 ** 3));
+    assert.equal(read("cgroup.subtree_control"), "+cpuset +cpu +io +memory +pids");
+
+    assert.equal(await manager.ensurePod(pod("u1", guaranteed)), "/kubepods/podu1");
+    assert.equal(read("kubepods/podu1/cpu.max"), "50000 100000");
+    assert.equal(read("kubepods/podu1/cpu.weight"), "20");
+    assert.equal(read("kubepods/podu1/memory.max"), String(64 * 1024 ** 2));
+    assert.equal(read("kubepods/podu1/pids.max"), "50");
+    assert.deepEqual(await manager.podUids(), ["u1"]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
+const memory = parseCgroupHierarchies(mountinfo).find(({ controllers }) => controllers.includes("memory"));
+const noCgroupV1 =
+  process.getuid?.() !== 0 ? "needs root" : memory === undefined ? "needs cgroup v1's memory controller" : false;
+
+test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1 }, async () => {
+  const cgroupRoot = `/kedge-test-${process.pid}-${Date.now()}`;
+  const manager = await CgroupManager.detect({ driver: "cgroupfs", cgroupRoot, podPidsLimit: 64 });
+  const mountPoint = (name: string) =>
+    parseCgroupHierarchies(mountinfo).find(({ controllers }) => controllers.includes(name))?.mountPoint ?? "";
+  const read = (controller: string, path: string) => readFileSync(join(mountPoint(controller), path), "utf8").trim();
+  const sleeper = spawn("sleep", ["60"], { stdio: "ignore" });
+  try {
+    await once(sleeper, "spawn");
+    await manager.ensureRoot({ cpu: "1500m", memory: "1Gi" });
+    await manager.ensureRoot({ cpu: "1500m", memory: "1Gi" });
+    assert.equal(read("memory", `${cgroupRoot}/kubepods/memory.limit_in_bytes`), String(1024 ** 3));
+    assert.equal(read("cpu", `${cgroupRoot}/kubepods/besteffort/cpu.shares`), "2");
+
+    const first = pod("11-22", burstable);
+    const parent = await manager.ensurePod(first);
+    assert.equal(parent, `${cgroupRoot}/kubepods/burstable/pod11-22`);
+    await manager.updateQos([first]);
+    assert.equal(read("cpu", `${cgroupRoot}/kubepods/burstable/cpu.shares`), "256");
+    assert.equal(read("cpu", `${parent}/cpu.shares`), "256");
+    assert.equal(read("memory", `${parent}/memory.limit_in_bytes`), String(64 * 1024 ** 2));
+    assert.equal(read("pids", `${parent}/pids.max`), "64");
+    assert.notEqual(read("cpuset", `${parent}/cpuset.cpus`), "", "a process can enter");
+    assert.ok(existsSync(join(mountPoint("name=systemd"), parent)));
+    assert.deepEqual(await manager.podUids(), ["11-22"]);
+
+    // As the runtime does: a cgroup of its own below the pod's, with a process in it.
+    mkdirSync(join(mountPoint("memory"), parent, "container"));
+    writeFileSync(join(mountPoint("memory"), parent, "container", "cgroup.procs"), String(sleeper.pid));
+    await assert.rejects(manager.removePod("11-22"), (error) => hasCode(error, "CgroupBusy"));
+    sleeper.kill("SIGKILL");
+    await once(sleeper, "exit");
+    await manager.removePod("11-22");
+    await manager.removePod("11-22");
+    assert.equal(existsSync(join(mountPoint("memory"), parent)), false);
+    assert.deepEqual(await manager.podUids(), []);
+  } finally {
+    if (sleeper.exitCode === null) sleeper.kill("SIGKILL");
+    await manager.removeAll();
+  }
+  assert.equal(existsSync(join(mountPoint("memory"), cgroupRoot)), false);
+});
+
+test("says what is wrong when the cgroups cannot be written", { skip: noCgroupV1 }, async () => {
+  const manager = new CgroupManager([{ version: 2, mountPoint: "/proc/kedge-missing", controllers: [] }], {
+    driver: "cgroupfs",
+  });
+  await assert.rejects(manager.ensureRoot({}), (error) => hasCode(error, "CgroupUnavailable"));
+});

@@ -1,0 +1,120 @@
+import { readFile } from "node:fs/promises";
+import type { Pod } from "@kedge/kube";
+import { CgroupDirectories } from "./cgroup-directories.ts";
+import { CgroupError } from "./cgroup-error.ts";
+import { type CgroupHierarchy, parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
+import { type CgroupDriver, cgroupPath, kubepodsCgroup, podCgroup, podElement, qosCgroup } from "./cgroup-names.ts";
+import { burstableCpuShares, type CgroupOptions, milliCpuToShares, podCgroupValues } from "./cgroup-values.ts";
+import type { QosClass } from "./qos-class.ts";
+import { quantityMilli, quantityValue } from "./quantity.ts";
+
+export interface CgroupManagerOptions extends CgroupOptions {
+  readonly driver: CgroupDriver;
+  /** `cgroupRoot`; default the root of each hierarchy. */
+  readonly cgroupRoot?: string;
+}
+
+/** What pods may use together; absent: not limited. */
+export interface PodsAllocatable {
+  readonly cpu?: string | undefined;
+  readonly memory?: string | undefined;
+}
+
+const CLASSES: readonly QosClass[] = ["Guaranteed", "Burstable", "BestEffort"];
+
+/**
+ * Keeps the cgroups above the containers: all pods, the QoS classes, each pod. Containers' own cgroups are made by the
+ * runtime below a pod's. Every method may be repeated.
+ */
+export class CgroupManager {
+  readonly version: 1 | 2;
+  readonly #directories: CgroupDirectories;
+  readonly #options: CgroupManagerOptions;
+  #burstableShares: number | undefined;
+
+  constructor(hierarchies: readonly CgroupHierarchy[], options: CgroupManagerOptions) {
+    this.version = hierarchies[0]?.version ?? 1;
+    this.#directories = new CgroupDirectories(hierarchies);
+    this.#options = options;
+  }
+
+  /** @throws CgroupError `CgroupUnavailable` when this machine mounts no cgroups. */
+  static async detect(options: CgroupManagerOptions): Promise<CgroupManager> {
+    const hierarchies = parseCgroupHierarchies(await readFile("/proc/self/mountinfo", "utf8"));
+    if (hierarchies.length === 0)
+      throw new CgroupError("no cgroup file system is mounted: mount cgroup2 on /sys/fs/cgroup", {
+        code: "CgroupUnavailable",
+        path: "/sys/fs/cgroup",
+      });
+    return new CgroupManager(hierarchies, options);
+  }
+
+  /** Makes the tree for pods and limits it to what the node gives to pods. */
+  async ensureRoot(allocatable: PodsAllocatable): Promise<void> {
+    const root = this.#path(kubepodsCgroup(this.#options.cgroupRoot));
+    await this.#directories.ensure(root);
+    await this.#directories.write(root, {
+      ...(allocatable.cpu !== undefined && { cpuShares: milliCpuToShares(quantityMilli(allocatable.cpu)) }),
+      ...(allocatable.memory !== undefined && { memoryLimitBytes: quantityValue(allocatable.memory) }),
+    });
+    for (const qosClass of CLASSES) await this.#directories.ensure(this.#path(this.#qos(qosClass)));
+    await this.#directories.write(this.#path(this.#qos("BestEffort")), { cpuShares: milliCpuToShares(0) });
+    await this.updateQos([]);
+  }
+
+  /** Makes the pod's cgroup with its limits. @returns the sandbox' `cgroup_parent`. */
+  async ensurePod(pod: Pod): Promise<string> {
+    const path = this.cgroupParentOf(pod);
+    await this.#directories.ensure(path);
+    await this.#directories.write(path, podCgroupValues(pod, this.#options));
+    return path;
+  }
+
+  cgroupParentOf(pod: Pod): string {
+    return this.#path(podCgroup(pod, this.#options.cgroupRoot));
+  }
+
+  /** Gives the Burstable class the shares of its pods. @param pods all that run here. */
+  async updateQos(pods: Iterable<Pod>): Promise<void> {
+    const shares = burstableCpuShares(pods);
+    if (shares === this.#burstableShares) return;
+    await this.#directories.write(this.#path(this.#qos("Burstable")), { cpuShares: shares });
+    this.#burstableShares = shares;
+  }
+
+  /** Removes what is left of a pod, whichever its class; kills nothing. @throws CgroupError `CgroupBusy` */
+  async removePod(podUid: string): Promise<void> {
+    for (const qosClass of CLASSES)
+      await this.#directories.remove(this.#path([...this.#qos(qosClass), podElement(podUid)]));
+  }
+
+  /** The pods that have a cgroup here; those without a pod are to be removed. */
+  async podUids(): Promise<string[]> {
+    const uids = new Set<string>();
+    for (const qosClass of CLASSES)
+      for (const child of await this.#directories.children(this.#path(this.#qos(qosClass)))) {
+        const uid =
+          this.#options.driver === "cgroupfs"
+            ? /^pod(.+)$/.exec(child)?.[1]
+            : /-pod([^-]+)\.slice$/.exec(child)?.[1]?.replaceAll("_", "-");
+        if (uid !== undefined) uids.add(uid);
+      }
+    return [...uids];
+  }
+
+  /** Removes the whole tree for pods, and those parents of it that are empty then. @throws CgroupError `CgroupBusy` */
+  async removeAll(): Promise<void> {
+    const kubepods = kubepodsCgroup(this.#options.cgroupRoot);
+    await this.#directories.remove(this.#path(kubepods));
+    for (let length = kubepods.length - 1; length > 0; length -= 1)
+      if (!(await this.#directories.removeIfEmpty(this.#path(kubepods.slice(0, length))))) return;
+  }
+
+  #qos(qosClass: QosClass) {
+    return qosCgroup(qosClass, this.#options.cgroupRoot);
+  }
+
+  #path(name: readonly string[]): string {
+    return cgroupPath(name, this.#options.driver);
+  }
+}

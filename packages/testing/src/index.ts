@@ -1,1 +1,4 @@
-export {};
+export { TEST_IMAGE, TestContainerd } from "./containerd/test-containerd.ts";
+export { findKubernetesBinaries, type KubernetesBinaries } from "./kubernetes/kubernetes-binaries.ts";
+export { TestKubernetes, type TestKubernetesOptions } from "./kubernetes/test-kubernetes.ts";
+export { type PemPair, TestCa } from "./kubernetes/test-certificates.ts";

@@ -1,5 +1,5 @@
 import { KubeApiError, type KubeObject, type ResourceType } from "@kedge/kube";
-import { abortable, Backoff, type Clock, type Logger, toError } from "@kedge/runtime";
+import { Backoff, type Clock, type Logger, toError } from "@kedge/runtime";
 import type { KubeClient, ListOptions, WatchChange } from "../kube-client.ts";
 
 const PAGE_SIZE = 500;
@@ -40,6 +40,7 @@ export class Reflector<T extends KubeObject> {
   readonly #options: ReflectorOptions;
   readonly #backoff: Backoff;
   #resourceVersion: string | undefined;
+  #heardAt = 0;
 
   constructor(kube: KubeClient, type: ResourceType<T>, sink: ReflectorSink<T>, options: ReflectorOptions) {
     this.#kube = kube;
@@ -109,11 +110,11 @@ export class Reflector<T extends KubeObject> {
         allowWatchBookmarks: true,
         timeoutSeconds,
       };
-      const stream = this.#kube.watch(this.#type, options, life.signal)[Symbol.asyncIterator]();
-      for (;;) {
-        const event = await this.#nextBeforeStall(stream, life);
-        if (event.done === true) return;
-        this.#apply(event.value);
+      this.#heardAt = this.#options.clock.monotonic();
+      void this.#cutWhenSilent(life);
+      for await (const event of this.#kube.watch(this.#type, options, life.signal)) {
+        this.#heardAt = this.#options.clock.monotonic();
+        this.#apply(event);
         this.#backoff.reset();
       }
     } finally {
@@ -122,20 +123,17 @@ export class Reflector<T extends KubeObject> {
     }
   }
 
-  async #nextBeforeStall(
-    stream: AsyncIterator<WatchChange<T>>,
-    life: AbortController,
-  ): Promise<IteratorResult<WatchChange<T>>> {
+  async #cutWhenSilent(life: AbortController): Promise<void> {
     const { clock, stallMs = STALL_MS } = this.#options;
-    const waiting = new AbortController();
-    clock.sleep(stallMs, waiting.signal).then(
-      () => life.abort(new Error(`the watch of ${this.#type.resource} was silent for ${stallMs} ms`)),
-      () => undefined,
-    );
     try {
-      return await abortable(stream.next(), life.signal);
-    } finally {
-      waiting.abort();
+      for (;;) {
+        const quietMs = clock.monotonic() - this.#heardAt;
+        if (quietMs >= stallMs) break;
+        await clock.sleep(stallMs - quietMs, life.signal);
+      }
+      life.abort(new Error(`the watch of ${this.#type.resource} was silent for ${stallMs} ms`));
+    } catch {
+      // the watch ended by itself
     }
   }
 

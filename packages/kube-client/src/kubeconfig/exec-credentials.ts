@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { type Clock, systemClock, toError } from "@kedge/runtime";
+import { abortable, type Clock, systemClock, toError } from "@kedge/runtime";
 import { KubeClientError } from "../kube-client-error.ts";
 import type { Credential, CredentialSource } from "../transport/credentials.ts";
 
@@ -38,8 +38,8 @@ export function execCredentials(plugin: ExecPlugin, clock: Clock = systemClock):
   let cached: { readonly credential: Credential; readonly renewAt: number } | undefined;
   let pending: Promise<Credential> | undefined;
 
-  async function renew(signal: AbortSignal): Promise<Credential> {
-    const status = await runPlugin(plugin, signal);
+  async function renew(): Promise<Credential> {
+    const status = await runPlugin(plugin);
     const ends = Date.parse(status.expirationTimestamp ?? "");
     const credential: Credential = {
       bearerToken: status.token,
@@ -53,8 +53,8 @@ export function execCredentials(plugin: ExecPlugin, clock: Clock = systemClock):
   return {
     async get(signal) {
       if (cached !== undefined && clock.now() < cached.renewAt) return cached.credential;
-      pending ??= renew(signal).finally(() => (pending = undefined)); // many requests, one program
-      return await pending;
+      pending ??= renew().finally(() => (pending = undefined)); // many requests, one program
+      return abortable(pending, signal);
     },
     invalidate() {
       cached = undefined;
@@ -62,7 +62,7 @@ export function execCredentials(plugin: ExecPlugin, clock: Clock = systemClock):
   };
 }
 
-async function runPlugin(plugin: ExecPlugin, signal: AbortSignal): Promise<NonNullable<ExecCredential["status"]>> {
+async function runPlugin(plugin: ExecPlugin): Promise<NonNullable<ExecCredential["status"]>> {
   const info = { apiVersion: plugin.apiVersion, kind: "ExecCredential", spec: { interactive: false } };
   try {
     const { stdout } = await run(plugin.command, plugin.args, {
@@ -70,7 +70,6 @@ async function runPlugin(plugin: ExecPlugin, signal: AbortSignal): Promise<NonNu
       timeout: PLUGIN_TIMEOUT_MS,
       maxBuffer: PLUGIN_OUTPUT_BYTES_MAX,
       shell: false,
-      signal,
     });
     const credential = JSON.parse(stdout) as ExecCredential | null;
     if (credential?.kind !== "ExecCredential" || credential.status === undefined)
@@ -80,7 +79,6 @@ async function runPlugin(plugin: ExecPlugin, signal: AbortSignal): Promise<NonNu
       throw new Error("its ExecCredential has neither a token nor a certificate");
     return credential.status;
   } catch (cause) {
-    signal.throwIfAborted();
     const hint = plugin.installHint === undefined ? "" : ` (${plugin.installHint})`;
     throw new KubeClientError(
       `credential program ${plugin.command} failed: ${toError(cause).message}${hint}`,

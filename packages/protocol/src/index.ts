@@ -1,1 +1,36 @@
 export { type Message, type MessageHeader, type MessageRoute, newMessage, type NewMessage } from "./message.ts";
+export { decodeMessage, encodeMessage, MESSAGE_BYTES_MAX } from "./message-codec.ts";
+export { ProtocolError } from "./protocol-error.ts";
+export {
+  ChannelHeader,
+  CONNECTION_USE_MESSAGES,
+  DEFAULT_PROJECT_ID,
+  Group,
+  NODES_GROUP,
+  nodeUserName,
+  OK,
+  Operation,
+  Source,
+  VOLUME_OPERATIONS,
+} from "./catalogue.ts";
+export {
+  formatResource,
+  parseObjectResource,
+  parseResource,
+  type ResourcePath,
+  targetNode,
+  toNode,
+  trimNodePrefix,
+} from "./resource-path.ts";
+export { requiresAck } from "./requires-ack.ts";
+export {
+  errStatus,
+  type ErrStatusContent,
+  isErrorContent,
+  type ObjectResp,
+  readObjectResp,
+  readOk,
+  readQueriedObject,
+} from "./response-content.ts";
+export * from "./messages-to-edge.ts";
+export * from "./messages-to-cloud.ts";

@@ -1,0 +1,148 @@
+import type { Message, MessageHeader, MessageRoute } from "./message.ts";
+import { ProtocolError } from "./protocol-error.ts";
+
+/** The longest message that either end takes or sends, in bytes of its encoding. */
+export const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
+
+/**
+ * The WebSocket text of a message: one JSON value and a line feed. Empty members are left out, `content` never is; bytes
+ * become base64, as in Go.
+ *
+ * @throws {ProtocolError} `MessageTooLarge`, judged by the text's length.
+ * @see `cloud-edge-protocol` §3.1.
+ */
+export function encodeMessage(message: Message): string {
+  const { msg_id, parent_msg_id, timestamp, resourceversion, type } = message.header;
+  const { source, destination, group, operation, resource } = message.route;
+  const content = message.content ?? null;
+  const text = JSON.stringify({
+    // Go's member order: a recorded conversation can be compared as text. `sync` never travels.
+    header: {
+      msg_id,
+      parent_msg_id: parent_msg_id || undefined,
+      timestamp,
+      resourceversion: resourceversion || undefined,
+      type: type || undefined,
+    },
+    route: {
+      source: source || undefined,
+      destination: destination || undefined,
+      group: group || undefined,
+      operation: operation || undefined,
+      resource: resource || undefined,
+    },
+    content: content instanceof Uint8Array ? Buffer.from(content).toString("base64") : content,
+  });
+  if (text.length >= MESSAGE_BYTES_MAX) throw tooLarge(text.length);
+  return `${text}\n`;
+}
+
+/**
+ * Reads the first JSON value of a WebSocket message, text or binary, and ignores what follows it and members that it
+ * does not know.
+ *
+ * @throws {ProtocolError} `EmptyMessage`, `MessageTooLarge`, `InvalidJson`; `InvalidMember` if a member of header or
+ * route has another type than a peer may send.
+ */
+export function decodeMessage(data: string | Uint8Array): Message {
+  const bytes = data.length;
+  if (bytes > MESSAGE_BYTES_MAX) throw tooLarge(bytes);
+  const text = typeof data === "string" ? data : Buffer.from(data.buffer, data.byteOffset, bytes).toString("utf8");
+  const value = parseFirstJson(text);
+  const object = memberObject(value, "message");
+  return {
+    header: readHeader(memberObject(object["header"] ?? {}, "header")),
+    route: readRoute(memberObject(object["route"] ?? {}, "route")),
+    content: object["content"] ?? null,
+  };
+}
+
+function readHeader(header: Record<string, unknown>): MessageHeader {
+  const sync = header["sync"] ?? undefined;
+  if (sync !== undefined && typeof sync !== "boolean") throw invalidMember("header.sync", sync);
+  const timestamp = header["timestamp"] ?? 0;
+  if (typeof timestamp !== "number") throw invalidMember("header.timestamp", timestamp);
+  const parent = memberString(header["parent_msg_id"], "header.parent_msg_id");
+  const version = memberString(header["resourceversion"], "header.resourceversion");
+  const type = memberString(header["type"], "header.type");
+  return {
+    msg_id: memberString(header["msg_id"], "header.msg_id") ?? "",
+    timestamp: Math.trunc(timestamp),
+    ...(parent !== undefined && { parent_msg_id: parent }),
+    ...(version !== undefined && { resourceversion: version }),
+    ...(sync === true && { sync }),
+    ...(type !== undefined && { type }),
+  };
+}
+
+function readRoute(route: Record<string, unknown>): MessageRoute {
+  const read: Record<string, string> = {};
+  for (const member of ["source", "destination", "group", "operation", "resource"] as const) {
+    const value = memberString(route[member], `route.${member}`);
+    if (value !== undefined) read[member] = value;
+  }
+  return read;
+}
+
+/** An absent, `null` or empty member is the same to a Go peer. */
+function memberString(value: unknown, member: string): string | undefined {
+  if (value === undefined || value === null || value === "") return undefined;
+  if (typeof value !== "string") throw invalidMember(member, value);
+  return value;
+}
+
+function memberObject(value: unknown, member: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidMember(member, value);
+  return value as Record<string, unknown>;
+}
+
+function parseFirstJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (text.trim() === "") throw new ProtocolError("the peer sent an empty message", { code: "EmptyMessage" });
+    const end = endOfFirstValue(text);
+    try {
+      if (end !== undefined) return JSON.parse(text.slice(0, end));
+    } catch {
+      // Reported below, with the error of the whole text.
+    }
+    throw new ProtocolError("the peer sent a message that is not JSON", { code: "InvalidJson" }, { cause: error });
+  }
+}
+
+/** Where the object that starts the text ends; `undefined` if it does not end, or the text starts with something else. */
+function endOfFirstValue(text: string): number | undefined {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at];
+    if (inString) {
+      if (character === "\\") at += 1;
+      else if (character === '"') inString = false;
+    } else if (character === '"') inString = true;
+    else if (character === "{" || character === "[") depth += 1;
+    else if (character === "}" || character === "]") {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+  }
+  return undefined;
+}
+
+function invalidMember(member: string, value: unknown): ProtocolError {
+  const found = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+  return new ProtocolError(`the peer sent a message whose ${member} is of type ${found}`, {
+    code: "InvalidMember",
+    member,
+    found,
+  });
+}
+
+function tooLarge(bytes: number): ProtocolError {
+  return new ProtocolError(`a message of ${bytes} bytes is larger than the limit of ${MESSAGE_BYTES_MAX} bytes`, {
+    code: "MessageTooLarge",
+    bytes,
+    bytesMax: MESSAGE_BYTES_MAX,
+  });
+}

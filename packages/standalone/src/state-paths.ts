@@ -26,6 +26,8 @@ export interface StatePaths {
   readonly log: { readonly dir: string; readonly pods: string };
   /** The pods' own network on this host; apart for each state directory. */
   readonly network: { readonly bridge: string; readonly subnet: string };
+  /** The cgroup below which this node's pods live, in every hierarchy. */
+  readonly cgroup: string;
   readonly run: { readonly dir: string; readonly containerdSocket: string; readonly containerdState: string };
 }
 
@@ -33,9 +35,9 @@ export function statePaths(given: string): StatePaths {
   const stateDir = resolve(given);
   const at = (...parts: string[]) => join(stateDir, ...parts);
   // Unix socket paths hold at most 107 bytes, and a state directory may be deep: so `run` is not below it.
-  const tag =
-    stateDir === STATE_DIR_DEFAULT ? "" : `-${createHash("sha256").update(stateDir).digest("hex").slice(0, 8)}`;
-  const run = `/run/kedge${tag}`;
+  const digest = createHash("sha256").update(stateDir).digest();
+  const own = stateDir === STATE_DIR_DEFAULT;
+  const run = own ? "/run/kedge" : `/run/kedge-${digest.toString("hex", 0, 4)}`;
   return {
     stateDir,
     kubeconfig: at("admin.kubeconfig"),
@@ -59,6 +61,7 @@ export function statePaths(given: string): StatePaths {
       bridge: own ? "kedge0" : `kedge-${digest.toString("hex", 0, 4)}`, // an interface name has at most 15 characters
       subnet: `10.214.${own ? 0 : 1 + ((digest[4] ?? 0) % 254)}.0/24`,
     },
+    cgroup: own ? "/kedge" : `/kedge-${digest.toString("hex", 0, 4)}`,
     run: { dir: run, containerdSocket: join(run, "containerd.sock"), containerdState: join(run, "containerd") },
   };
 }

@@ -1,0 +1,117 @@
+import { rmSync } from "node:fs";
+import { readdir, readFile, readlink, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
+import { CriClient } from "@kedge/cri";
+import { ManagedProcess, type ProcessName } from "./managed-process.ts";
+import { removeOwnChains } from "./node/cni-chains.ts";
+import { accepts } from "./node/containerd.ts";
+import { runCommand } from "./run-command.ts";
+import { type StatePaths, statePaths } from "./state-paths.ts";
+import { withLock } from "./up/lock.ts";
+import type { Progress } from "./up/progress.ts";
+import { readRecord } from "./up/up-record.ts";
+import { UserError } from "./user-error.ts";
+
+const STOP_GRACE_MS = 10_000;
+const CONTAINER_LINKS = "/var/log/containers";
+const CGROUP_MOUNTS = "/sys/fs/cgroup";
+
+export interface DownOptions {
+  readonly stateDir: string;
+  readonly purge: boolean;
+}
+
+/**
+ * Stops everything that `up` started: the sensor and the agent first, so that nothing starts containers again, then the
+ * containers, containerd, and the cloud. With `purge` also removes whatever they left on the host.
+ */
+export async function down(options: DownOptions, progress: Progress, signal: AbortSignal): Promise<void> {
+  if (process.getuid?.() !== 0) throw new UserError("down stops root's processes: sudo ./kedge down", "root");
+  const paths = statePaths(options.stateDir);
+  const record = await readRecord(paths);
+  if (record === undefined) {
+    progress.say(`nothing of ours is in ${paths.stateDir}`);
+    return;
+  }
+  await withLock(paths, async () => {
+    const stop = async (name: ProcessName) => new ManagedProcess(name, paths).stop(STOP_GRACE_MS, signal);
+    await progress.step("sensor and edge agent are stopped", async () => {
+      await stop("sensor");
+      await stop("edge");
+    });
+    await progress.step("containers are stopped", () => removePods(paths, signal));
+    await progress.step("containerd and control plane are stopped", async () => {
+      await stop("containerd");
+      await stop("cloud");
+    });
+    await unmountBelow([paths.stateDir, paths.run.dir], signal);
+    await removeCgroups(paths.cgroup);
+    if (options.purge)
+      await progress.step("what they left is removed", async () => {
+        await runCommand(["ip", "link", "delete", paths.network.bridge], signal);
+        await removeOwnChains(record.foreignChains, signal);
+        await removeContainerLinks(paths.log.pods);
+        await rm(paths.stateDir, { recursive: true, force: true });
+      });
+  });
+  if (options.purge) rmSync(paths.run.dir, { recursive: true, force: true });
+}
+
+/** Every pod of this containerd is ours: it is. Its CNI plugins take interfaces, addresses and rules away with it. */
+async function removePods(paths: StatePaths, signal: AbortSignal): Promise<void> {
+  const containerd = new ManagedProcess("containerd", paths);
+  if ((await containerd.pid()) === undefined) {
+    const recordPresent = await readdir(paths.run.containerdState).catch(() => []);
+    if (recordPresent.length === 0) return;
+    // It was killed, but its containers live on under their shims: only containerd knows how to end them.
+    await containerd.start(["containerd", "--config", paths.containerd.config]);
+    while (!(await accepts(paths.run.containerdSocket))) {
+      await containerd.expectAlive();
+      signal.throwIfAborted();
+    }
+  }
+  using cri = new CriClient({ runtimeEndpoint: `unix://${paths.run.containerdSocket}` });
+  const sandboxes = await cri.runtime.listPodSandboxes({}, signal);
+  await Promise.all(
+    sandboxes.map(async ({ id }) => {
+      await cri.runtime.stopPodSandbox(id, signal);
+      await cri.runtime.removePodSandbox(id, signal);
+    }),
+  );
+}
+
+/** Unmounts what is mounted below these folders, innermost first. */
+async function unmountBelow(folders: readonly string[], signal: AbortSignal): Promise<void> {
+  const mounts = (await readFile("/proc/self/mountinfo", "utf8"))
+    .split("\n")
+    .map((line) => (line.split(" ")[4] ?? "").replaceAll(/\\(\d{3})/g, (_, octal: string) => octalChar(octal)))
+    .filter((point) => folders.some((folder) => point.startsWith(`${folder}/`)));
+  for (const point of mounts.toReversed()) await runCommand(["umount", "--lazy", point], signal);
+}
+
+function octalChar(octal: string): string {
+  return String.fromCharCode(Number.parseInt(octal, 8));
+}
+
+/** Removes our cgroup tree from every hierarchy; processes in it have ended. */
+async function removeCgroups(cgroup: string): Promise<void> {
+  const hierarchies = await readdir(CGROUP_MOUNTS).catch(() => []);
+  for (const root of [CGROUP_MOUNTS, ...hierarchies.map((name) => join(CGROUP_MOUNTS, name))])
+    await removeCgroupTree(join(root, cgroup));
+}
+
+async function removeCgroupTree(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return;
+  for (const entry of entries) if (entry.isDirectory()) await removeCgroupTree(join(folder, entry.name));
+  await rmdir(folder).catch(() => undefined); // still in use: the kernel says so, and status will show it
+}
+
+async function removeContainerLinks(podLogs: string): Promise<void> {
+  for (const name of await readdir(CONTAINER_LINKS).catch(() => [])) {
+    const link = join(CONTAINER_LINKS, name);
+    const target = await readlink(link).catch(() => "");
+    if (target.startsWith(`${podLogs}/`)) await rm(link, { force: true });
+  }
+  await rmdir(CONTAINER_LINKS).catch(() => undefined); // only if it is empty
+}

@@ -1,0 +1,145 @@
+import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { Command, InvalidArgumentError } from "commander";
+import { CodedError, createLogger, toError } from "@kedge/runtime";
+import { loadCloudCoreConfig } from "@kedge/api";
+import { startControlPlane } from "./control-plane/control-plane.ts";
+import { down } from "./down.ts";
+import { logs } from "./logs.ts";
+import { STATE_DIR_DEFAULT, statePaths } from "./state-paths.ts";
+import { status } from "./status.ts";
+import { Progress } from "./up/progress.ts";
+import { up } from "./up/up.ts";
+import { PORTS_DEFAULT } from "./up/up-options.ts";
+import { nodeNameDefault } from "./up/up-record.ts";
+
+const life = new AbortController();
+for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => life.abort());
+
+function port(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 0 || number > 65_535) throw new InvalidArgumentError("not a port number");
+  return number;
+}
+
+function nodeName(text: string): string {
+  if (/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(text)) return text;
+  throw new InvalidArgumentError("a node name has lower case letters, digits, '-' and '.', at most 63");
+}
+
+const program = new Command("kedge").showHelpAfterError();
+const stateDir = ["--state-dir <dir>", "where everything is kept", STATE_DIR_DEFAULT] as const;
+
+program
+  .command("up")
+  .description("a Kubernetes API, an edge node and a sample app and device on this machine")
+  .option(...stateDir)
+  .option("--node-name <name>", "the node's name", nodeName, nodeNameDefault())
+  .option("--kubeconfig <file>", "use that cluster, not the embedded one")
+  .option("--no-sample", "without the sample app and device")
+  .option("--api-port <port>", "of the Kubernetes API", port, PORTS_DEFAULT.api)
+  .option("--cloudhub-port <port>", "of CloudHub's WebSocket", port, PORTS_DEFAULT.cloudHub)
+  .option("--https-port <port>", "of CloudHub's certificates", port, PORTS_DEFAULT.https)
+  .option("--mqtt-port <port>", "of the node's MQTT broker", port, PORTS_DEFAULT.mqtt)
+  .action(
+    async (given: {
+      stateDir: string;
+      nodeName: string;
+      kubeconfig?: string;
+      sample: boolean;
+      apiPort: number;
+      cloudhubPort: number;
+      httpsPort: number;
+      mqttPort: number;
+    }) => {
+      const ports = {
+        api: given.apiPort,
+        cloudHub: given.cloudhubPort,
+        https: given.httpsPort,
+        mqtt: given.mqttPort,
+      };
+      await up({ ...given, ports }, new Progress(), life.signal);
+    },
+  );
+
+program
+  .command("down")
+  .description("stop it")
+  .option(...stateDir)
+  .option("--purge", "also remove everything it left", false)
+  .action(async (given: { stateDir: string; purge: boolean }) => down(given, new Progress(), life.signal));
+
+program
+  .command("status")
+  .description("what runs, and how it is")
+  .option(...stateDir)
+  .action(async (given: { stateDir: string }) => {
+    const { text, well } = await status(given.stateDir, life.signal);
+    new Progress().say(text);
+    if (!well) process.exitCode = 1;
+  });
+
+program
+  .command("logs <which>")
+  .description("the log of 'cloud' or 'edge'")
+  .option(...stateDir)
+  .option("-f, --follow", "go on as it grows", false)
+  .action(async (which: string, given: { stateDir: string; follow: boolean }) =>
+    logs(given.stateDir, which, given.follow, life.signal),
+  );
+
+interface ServeOptions {
+  stateDir: string;
+  address: string;
+  apiPort: number;
+  config?: string;
+}
+
+program
+  .command("apiserver")
+  .description("the embedded control plane alone, in the foreground")
+  .option(...stateDir)
+  .option("--address <ip>", "to listen on", "127.0.0.1")
+  .option("--api-port <port>", "of the Kubernetes API", port, PORTS_DEFAULT.api)
+  .action(serve);
+
+program
+  .command("control-plane", { hidden: true })
+  .option(...stateDir)
+  .option("--address <ip>", "to listen on", "127.0.0.1")
+  .option("--api-port <port>", "of the Kubernetes API", port, PORTS_DEFAULT.api)
+  .requiredOption("--config <file>", "cloudcore.yaml")
+  .action(serve);
+
+async function serve(given: ServeOptions): Promise<void> {
+  const logger = createLogger({ program: given.config === undefined ? "apiserver" : "control-plane" });
+  const paths = statePaths(given.stateDir);
+  const loaded =
+    given.config === undefined
+      ? undefined
+      : loadCloudCoreConfig(await readFile(given.config, "utf8"), { hostname: hostname(), localIP: "127.0.0.1" });
+  for (const warning of loaded?.warnings ?? []) logger.warn({ path: warning.path }, warning.message);
+  await using controlPlane = await startControlPlane(
+    {
+      stateDir: paths.cloud.api,
+      kubeconfig: paths.kubeconfig,
+      address: given.address,
+      port: given.apiPort,
+      ...(loaded !== undefined && { cloudCore: loaded.config }),
+    },
+    logger,
+    life.signal,
+  );
+  logger.info({ url: controlPlane.api.url, kubeconfig: paths.kubeconfig }, "ready");
+  const { promise: stopped, resolve } = Promise.withResolvers<void>();
+  life.signal.addEventListener("abort", () => resolve(), { once: true });
+  await stopped;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { message, stack } = toError(error);
+  process.stderr.write(`kedge: ${error instanceof CodedError ? message : (stack ?? message)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,125 @@
+import { hasCode } from "@kedge/runtime";
+import { CONFIG_MAPS, DEPLOYMENTS, type KubeObject, type Pod, PODS, type ResourceType, SECRETS } from "@kedge/kube";
+import type { KubeClient } from "@kedge/kube-client";
+import { DEVICE_MODELS, DEVICES, DEVICE_STATUSES, type DeviceStatus } from "@kedge/api";
+import { UserError } from "../user-error.ts";
+import { waitUntil } from "../wait-until.ts";
+import {
+  SAMPLE_APP,
+  SAMPLE_DEVICE,
+  SAMPLE_NAMESPACE,
+  SAMPLE_PORT,
+  SAMPLE_REPLICAS,
+  SAMPLE_TARGET,
+  sampleConfigMap,
+  sampleDeployment,
+  sampleDevice,
+  sampleDeviceModel,
+  sampleSecret,
+} from "./sample-objects.ts";
+
+const AVAILABLE_TIMEOUT_MS = 60_000;
+const TWIN_TIMEOUT_MS = 30_000;
+const HTTP_TIMEOUT_MS = 5_000;
+
+/** Creates what is missing. What is there stays as the user made it. */
+async function ensure<T extends KubeObject>(kube: KubeClient, type: ResourceType<T>, object: T, signal: AbortSignal) {
+  try {
+    await kube.create(type, object, signal);
+  } catch (error) {
+    if (!hasCode(error, "AlreadyExists")) throw error;
+  }
+}
+
+export async function deploySampleApp(kube: KubeClient, image: string, nodeName: string, signal: AbortSignal) {
+  await ensure(kube, CONFIG_MAPS, sampleConfigMap, signal);
+  await ensure(kube, SECRETS, sampleSecret, signal);
+  await ensure(kube, DEPLOYMENTS, sampleDeployment(image, nodeName), signal);
+}
+
+export async function deploySampleDevice(kube: KubeClient, nodeName: string, signal: AbortSignal): Promise<void> {
+  await ensure(kube, DEVICE_MODELS, sampleDeviceModel, signal);
+  await ensure(kube, DEVICES, sampleDevice(nodeName), signal);
+}
+
+/** @returns the sample's running pods, once the Deployment is Available and each of them answers over HTTP. */
+export async function sampleAppServes(kube: KubeClient, signal: AbortSignal): Promise<Pod[]> {
+  const key = { namespace: SAMPLE_NAMESPACE, name: SAMPLE_APP };
+  const selector = { namespace: SAMPLE_NAMESPACE, labelSelector: `app=${SAMPLE_APP}` };
+  await waitUntil(
+    "the sample app becoming Available",
+    async () => {
+      const { status } = await kube.get(DEPLOYMENTS, key, signal);
+      return (status?.availableReplicas ?? 0) >= SAMPLE_REPLICAS ? status : undefined;
+    },
+    async () => {
+      const pods = await kube.list(PODS, selector, signal);
+      return pods.items.map(describePod).join("; ") || "there are no pods";
+    },
+    AVAILABLE_TIMEOUT_MS,
+    signal,
+  );
+  const pods = (await kube.list(PODS, selector, signal)).items.filter(
+    (pod) => pod.status?.phase === "Running" && pod.metadata?.deletionTimestamp === undefined,
+  );
+  for (const pod of pods) await expectPage(pod, signal);
+  return pods;
+}
+
+async function expectPage(pod: Pod, signal: AbortSignal): Promise<void> {
+  const url = `http://${pod.status?.podIP ?? ""}:${SAMPLE_PORT}/`;
+  await waitUntil(
+    `an answer from ${url}`,
+    async () => {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(HTTP_TIMEOUT_MS)]);
+      const response = await fetch(url, { signal: limit }).catch(() => undefined);
+      await response?.body?.cancel();
+      return response?.ok === true ? true : undefined;
+    },
+    () => `pod ${pod.metadata?.name ?? ""} runs, but does not answer from this host`,
+    HTTP_TIMEOUT_MS * 3,
+    signal,
+  );
+}
+
+/** @returns the device's status once its reported target is the desired one: the value went down and came back. */
+export async function sampleTwinWentRound(kube: KubeClient, signal: AbortSignal): Promise<DeviceStatus> {
+  const key = { namespace: SAMPLE_NAMESPACE, name: SAMPLE_DEVICE };
+  const device = await kube.get(DEVICES, key, signal);
+  const desired = device.spec?.properties?.find(({ name }) => name === "target")?.desired?.value ?? SAMPLE_TARGET;
+  const reported = (status: DeviceStatus | undefined) =>
+    status?.status?.twins?.find(({ propertyName }) => propertyName === "target")?.reported?.value;
+  const read = async () => {
+    try {
+      return await kube.get(DEVICE_STATUSES, key, signal);
+    } catch (error) {
+      if (hasCode(error, "NotFound")) return undefined;
+      throw error;
+    }
+  };
+  return waitUntil(
+    "the device's twin going round",
+    async () => {
+      const status = await read();
+      return status !== undefined && Number(reported(status)) === Number(desired) ? status : undefined;
+    },
+    async () => `desired is ${desired}, reported is ${reported(await read()) ?? "nothing yet"}`,
+    TWIN_TIMEOUT_MS,
+    signal,
+  );
+}
+
+/** One clause on a pod: what it waits for, if it does. */
+export function describePod(pod: Pod): string {
+  const waiting = pod.status?.containerStatuses?.find(({ state }) => state?.waiting !== undefined)?.state?.waiting;
+  const condition = pod.status?.conditions?.find(({ status, message }) => status === "False" && message !== undefined);
+  const why = waiting === undefined ? condition?.message : `${waiting.reason ?? ""} ${waiting.message ?? ""}`.trim();
+  return `pod ${pod.metadata?.name ?? ""} is ${pod.status?.phase ?? "unknown"}${why === undefined ? "" : ` (${why})`}`;
+}
+
+/** @throws UserError if the resource is not served: the CRDs were not applied to that cluster. */
+export async function expectDeviceApi(kube: KubeClient, signal: AbortSignal): Promise<void> {
+  const { status } = await kube.raw("GET", "/apis/devices.kubeedge.io/v1beta1", signal);
+  if (status === 404)
+    throw new UserError("that cluster does not know devices: kubectl apply -f manifests/crds/", "crds");
+}

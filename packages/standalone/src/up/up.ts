@@ -1,0 +1,209 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { hasCode } from "@kedge/runtime";
+import { type Node, NODES, type Pod, SECRETS } from "@kedge/kube";
+import type { DeviceStatus } from "@kedge/api";
+import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
+import { applyCrds } from "../control-plane/apply-crds.ts";
+import { ManagedProcess } from "../managed-process.ts";
+import { foreignChains } from "../node/cni-chains.ts";
+import { startContainerd } from "../node/containerd.ts";
+import { deploySampleApp, deploySampleDevice, sampleAppServes, sampleTwinWentRound } from "../sample/deploy-sample.ts";
+import { importSampleImages, SAMPLE_IMAGE, SANDBOX_IMAGE } from "../sample/sample-image.ts";
+import { SAMPLE_DEVICE, SAMPLE_NAMESPACE, SAMPLE_PORT } from "../sample/sample-objects.ts";
+import { type StatePaths, statePaths } from "../state-paths.ts";
+import { UserError } from "../user-error.ts";
+import { waitUntil } from "../wait-until.ts";
+import { withLock } from "./lock.ts";
+import { expectPortsFree, preflight } from "./preflight.ts";
+import { Progress, table } from "./progress.ts";
+import type { UpOptions } from "./up-options.ts";
+import { readRecord, writeRecord } from "./up-record.ts";
+import { writeCloudConfig, writeEdgeConfig } from "./write-configs.ts";
+
+const CLOUD_READY_TIMEOUT_MS = 30_000;
+const NODE_READY_TIMEOUT_MS = 30_000;
+const packages = join(import.meta.dirname, "../../..");
+
+/**
+ * Brings this machine's control plane, node and sample up, or finds them up. What was started stays when a later step
+ * fails: the next `up` goes on from there, and `down` stops it.
+ *
+ * @throws UserError with one sentence on what is in the way.
+ */
+export async function up(options: UpOptions, progress: Progress, signal: AbortSignal): Promise<void> {
+  const paths = statePaths(options.stateDir);
+  await preflight(paths);
+  for (const dir of [paths.run.dir, paths.log.dir]) await mkdir(dir, { recursive: true, mode: 0o711 });
+  await withLock(paths, () => bringUp(options, paths, progress, signal));
+}
+
+async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress, signal: AbortSignal): Promise<void> {
+  const processes = {
+    cloud: new ManagedProcess("cloud", paths),
+    containerd: new ManagedProcess("containerd", paths),
+    edge: new ManagedProcess("edge", paths),
+    sensor: new ManagedProcess("sensor", paths),
+  };
+  const before = await readRecord(paths);
+  expectSameNode(before?.options, options);
+  await expectFreePorts(processes, options);
+  await writeRecord(paths, { options, foreignChains: before?.foreignChains ?? (await foreignChains(signal)) });
+
+  progress.say(`Kedge in ${paths.stateDir}`);
+  await using kube = await progress.step("control plane and cloudcore", () =>
+    startCloud(processes.cloud, paths, options, signal),
+  );
+  await progress.step("containerd and images", async () => {
+    if ((await processes.containerd.pid()) === undefined)
+      await startContainerd(processes.containerd, paths, SANDBOX_IMAGE, signal);
+    await importSampleImages(paths, signal);
+  });
+  await progress.step(`edge node ${options.nodeName} is Ready`, () =>
+    startEdge(kube, processes.edge, paths, options, signal),
+  );
+  if (!options.sample) {
+    progress.say(`\nTry: kubectl --kubeconfig ${options.kubeconfig ?? paths.kubeconfig} get nodes`);
+    return;
+  }
+  await progress.step("sample app and device are deployed", async () => {
+    await deploySampleApp(kube, SAMPLE_IMAGE, options.nodeName, signal);
+    await deploySampleDevice(kube, options.nodeName, signal);
+    if ((await processes.sensor.pid()) === undefined) await startSensor(processes.sensor, options);
+  });
+  const pods = await progress.step("sample app is Available and answers", () => sampleAppServes(kube, signal));
+  const status = await progress.step("device twin went round", () => sampleTwinWentRound(kube, signal));
+  for (const one of Object.values(processes)) await one.expectAlive();
+  progress.say(summary(options, paths, pods, status));
+}
+
+function expectSameNode(before: UpOptions | undefined, now: UpOptions): void {
+  if (before === undefined || before.nodeName === now.nodeName) return;
+  throw new UserError(
+    `${now.stateDir} holds the node ${before.nodeName}: leave out --node-name, choose another --state-dir, ` +
+      "or first ./kedge down --purge",
+    "node-name",
+  );
+}
+
+async function expectFreePorts(processes: Record<"cloud" | "edge", ManagedProcess>, options: UpOptions): Promise<void> {
+  const { api, cloudHub, https, mqtt } = options.ports;
+  if ((await processes.cloud.pid()) === undefined)
+    await expectPortsFree({ ...(options.kubeconfig === undefined && { api }), cloudHub, https });
+  if ((await processes.edge.pid()) === undefined) await expectPortsFree({ mqtt });
+}
+
+async function startCloud(
+  cloud: ManagedProcess,
+  paths: StatePaths,
+  options: UpOptions,
+  signal: AbortSignal,
+): Promise<KubeClient> {
+  if ((await cloud.pid()) === undefined) {
+    await writeCloudConfig(paths, options);
+    const program =
+      options.kubeconfig === undefined
+        ? [join(packages, "standalone/src/main.ts"), "control-plane", "--state-dir", paths.stateDir]
+        : [join(packages, "cloud/src/cloudcore-main.ts")];
+    const port = options.kubeconfig === undefined ? ["--api-port", String(options.ports.api)] : [];
+    if (options.kubeconfig !== undefined) {
+      await using kube = connectKube(await loadKubeconfig(options.kubeconfig));
+      await applyCrds(kube, signal);
+    }
+    await cloud.start([process.execPath, ...program, "--config", paths.cloud.config, ...port]);
+  }
+  const kubeconfig = options.kubeconfig ?? paths.kubeconfig;
+  await waitUntil(
+    "cloudcore becoming ready",
+    async () => {
+      await cloud.expectAlive();
+      if (!existsSync(kubeconfig)) return undefined;
+      await using kube = connectKube(await loadKubeconfig(kubeconfig));
+      return joinToken(kube, signal);
+    },
+    () => `see ${cloud.logFile}`,
+    CLOUD_READY_TIMEOUT_MS,
+    signal,
+  );
+  return connectKube(await loadKubeconfig(kubeconfig));
+}
+
+/** The token that CloudHub keeps for edges that join, as soon as it is there. */
+async function joinToken(kube: KubeClient, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const secret = await kube.get(SECRETS, { namespace: "kubeedge", name: "tokensecret" }, signal);
+    const data = secret.data?.["tokendata"];
+    return data === undefined ? undefined : Buffer.from(data, "base64").toString();
+  } catch (error) {
+    if (hasCode(error, "NotFound") || hasCode(error, "Unreachable")) return undefined;
+    throw error;
+  }
+}
+
+async function startEdge(
+  kube: KubeClient,
+  edge: ManagedProcess,
+  paths: StatePaths,
+  options: UpOptions,
+  signal: AbortSignal,
+): Promise<Node> {
+  if ((await edge.pid()) === undefined) {
+    await writeEdgeConfig(paths, options, (await joinToken(kube, signal)) ?? "");
+    const program = join(packages, "edge/src/edgecore-main.ts");
+    await edge.start([process.execPath, program, "--config", paths.edge.config]);
+  }
+  const read = async () => {
+    try {
+      return await kube.get(NODES, { name: options.nodeName }, signal);
+    } catch (error) {
+      if (hasCode(error, "NotFound")) return undefined;
+      throw error;
+    }
+  };
+  const ready = (node: Node | undefined) => node?.status?.conditions?.find(({ type }) => type === "Ready");
+  return waitUntil(
+    `node ${options.nodeName} becoming Ready`,
+    async () => {
+      await edge.expectAlive();
+      const node = await read();
+      return ready(node)?.status === "True" ? node : undefined;
+    },
+    async () => `${ready(await read())?.message ?? "it has not registered"}; see ${edge.logFile}`,
+    NODE_READY_TIMEOUT_MS,
+    signal,
+  );
+}
+
+async function startSensor(sensor: ManagedProcess, options: UpOptions): Promise<void> {
+  const program = join(packages, "standalone/src/sample/sensor-main.ts");
+  const broker = `mqtt://127.0.0.1:${options.ports.mqtt}`;
+  await sensor.start([process.execPath, program, broker, `${SAMPLE_NAMESPACE}/${SAMPLE_DEVICE}`]);
+}
+
+function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], device: DeviceStatus): string {
+  const kubectl = `kubectl --kubeconfig ${options.kubeconfig ?? paths.kubeconfig}`;
+  const podRows = pods.map((pod) => [
+    "pod",
+    pod.metadata?.name ?? "",
+    pod.status?.phase ?? "",
+    `http://${pod.status?.podIP ?? ""}:${SAMPLE_PORT}/`,
+  ]);
+  const twinRows = (device.status?.twins ?? []).map(({ propertyName, reported }) => [
+    "twin",
+    `${SAMPLE_DEVICE}/${propertyName}`,
+    reported?.value ?? "",
+    propertyName === "target" ? "desired = reported" : "reported",
+  ]);
+  const rows = [["KIND", "NAME", "STATE", "DETAIL"], ["node", options.nodeName, "Ready", ""], ...podRows, ...twinRows];
+  const change = `[{"op":"replace","path":"/spec/properties/1/desired/value","value":"25"}]`;
+  return `
+${table(rows)}
+
+Kubeconfig: ${options.kubeconfig ?? paths.kubeconfig}
+Try:
+  ${kubectl} get nodes,pods,devices -o wide
+  ${kubectl} scale deployment hello --replicas 3
+  ${kubectl} patch device thermometer --type json -p '${change}' && ${kubectl} get devicestatus thermometer -o yaml
+Stop it: ./kedge down`;
+}

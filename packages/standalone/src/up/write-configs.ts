@@ -1,0 +1,74 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { stringify } from "yaml";
+import type { StatePaths } from "../state-paths.ts";
+import type { UpOptions } from "./up-options.ts";
+
+const LOOPBACK = "127.0.0.1";
+
+/** `cloudcore.yaml`: only what differs from KubeEdge's defaults, and all of it on loopback. */
+export async function writeCloudConfig(paths: StatePaths, options: UpOptions): Promise<void> {
+  const pki = `${paths.cloud.dir}/pki`;
+  const { cloudHub, https } = options.ports;
+  await mkdir(paths.cloud.dir, { recursive: true, mode: 0o700 });
+  await writeConfig(paths.cloud.config, {
+    apiVersion: "cloudcore.config.kubeedge.io/v1alpha2",
+    kind: "CloudCore",
+    commonConfig: { monitorServer: { bindAddress: `${LOOPBACK}:0` } },
+    kubeAPIConfig: { kubeConfig: options.kubeconfig ?? paths.kubeconfig },
+    modules: {
+      cloudHub: {
+        advertiseAddress: [LOOPBACK],
+        dnsNames: ["localhost"],
+        tlsCAFile: `${pki}/rootCA.crt`,
+        tlsCAKeyFile: `${pki}/rootCA.key`,
+        tlsCertFile: `${pki}/server.crt`,
+        tlsPrivateKeyFile: `${pki}/server.key`,
+        websocket: { address: LOOPBACK, port: cloudHub },
+        https: { address: LOOPBACK, port: https },
+        unixsocket: { enable: false },
+      },
+      iptablesManager: { enable: false },
+    },
+  });
+}
+
+/** `edgecore.yaml` of this machine's node; everything of its own below the state directory. */
+export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, token: string): Promise<void> {
+  const pki = `${paths.edge.dir}/pki`;
+  const endpoint = `unix://${paths.run.containerdSocket}`;
+  await mkdir(paths.edge.manifests, { recursive: true, mode: 0o700 });
+  await writeConfig(paths.edge.config, {
+    apiVersion: "edgecore.config.kubeedge.io/v1alpha2",
+    kind: "EdgeCore",
+    database: { dataSource: `${paths.edge.dir}/edgecore.db` },
+    modules: {
+      edged: {
+        hostnameOverride: options.nodeName,
+        nodeIP: LOOPBACK,
+        reportEvent: true,
+        rootDirectory: paths.edge.kubelet,
+        tailoredKubeletConfig: {
+          containerRuntimeEndpoint: endpoint,
+          imageServiceEndpoint: endpoint,
+          podLogsDir: paths.log.pods,
+          staticPodPath: paths.edge.manifests,
+          cgroupRoot: paths.cgroup,
+        },
+      },
+      edgeHub: {
+        tlsCaFile: `${pki}/rootCA.crt`,
+        tlsCertFile: `${pki}/server.crt`,
+        tlsPrivateKeyFile: `${pki}/server.key`,
+        httpServer: `https://${LOOPBACK}:${options.ports.https}`,
+        websocket: { server: `${LOOPBACK}:${options.ports.cloudHub}` },
+        token,
+      },
+      eventBus: { mqttMode: 0, mqttServerInternal: `tcp://${LOOPBACK}:${options.ports.mqtt}` },
+      deviceTwin: { dmiSockPath: `${paths.edge.dir}/` },
+    },
+  });
+}
+
+async function writeConfig(file: string, config: object): Promise<void> {
+  await writeFile(file, `# Written by ./kedge up, anew each time.\n${stringify(config)}`, { mode: 0o600 });
+}

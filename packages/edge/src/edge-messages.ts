@@ -12,6 +12,7 @@ import type {
   TokenRequest,
 } from "@kedge/kube";
 import type { Message } from "@kedge/protocol";
+import type { MessageBus } from "@kedge/runtime";
 
 /**
  * All that one edge component may ask of another: topic, question, answer. The first word of a topic is who answers.
@@ -71,3 +72,5 @@ export type EdgeNotices = {
   /** Another stored object changed, or is gone; `type` as in `meta/list`. */
   "meta/objectChanged": { type: string; key: ObjectKey };
 };
+
+export type EdgeBus = MessageBus<EdgeMessages, EdgeNotices>;

@@ -1,1 +1,1 @@
-export {};
+export type { EdgeBus, EdgeMessages, EdgeNotices } from "./edge-messages.ts";

@@ -1,0 +1,14 @@
+import { CodedError } from "@kedge/runtime";
+
+type MetaErrorDetails =
+  | { readonly code: "BadMessage"; readonly resource: string }
+  | { readonly code: "Unsupported"; readonly operation: string; readonly resource: string }
+  | { readonly code: "NotConnected" };
+
+/**
+ * What MetaManager refuses, besides the API server's own answers (`KubeApiError`). `NotConnected`: the cloud is away, and
+ * nobody here can tell.
+ */
+export class MetaError extends CodedError<MetaErrorDetails> {
+  override readonly retryable = this.details.code === "NotConnected";
+}

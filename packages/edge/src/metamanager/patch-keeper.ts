@@ -1,0 +1,84 @@
+import { KubeApiError, type KubeObject, type ObjectKey } from "@kedge/kube";
+import { formatResource, parseObjectResource, patchNodeStatus, patchPodStatus, readObjectResp } from "@kedge/protocol";
+import { hasCode, type Logger, toError } from "@kedge/runtime";
+import type { GroupCommit } from "@kedge/sqlite";
+import { requireObject } from "./answered-object.ts";
+import type { CloudRequests } from "./cloud-requests.ts";
+import type { MetaRepository } from "./meta-repository.ts";
+import type { MetaStore } from "./meta-store.ts";
+
+export type PatchedType = "pod" | "node";
+const ROW_TYPES = { pod: "podpatch", node: "nodepatch" } as const;
+
+/**
+ * Sends status patches. The newest of an object that did not get through is kept in table `meta` and sent when the cloud
+ * is back: each is made against the state that the cloud last confirmed, so the newest says all.
+ */
+export class PatchKeeper {
+  readonly #repository: MetaRepository;
+  readonly #store: MetaStore;
+  readonly #commits: GroupCommit;
+  readonly #cloud: CloudRequests;
+  readonly #logger: Logger;
+
+  constructor(
+    repository: MetaRepository,
+    store: MetaStore,
+    commits: GroupCommit,
+    cloud: CloudRequests,
+    logger: Logger,
+  ) {
+    this.#repository = repository;
+    this.#store = store;
+    this.#commits = commits;
+    this.#cloud = cloud;
+    this.#logger = logger;
+  }
+
+  /** @throws `NotConnected`, `Timeout` (the patch is kept then), `KubeApiError` (it is not). */
+  async patch(type: PatchedType, key: ObjectKey, patch: string, signal: AbortSignal): Promise<KubeObject> {
+    const row = formatResource(ROW_TYPES[type], key);
+    try {
+      const message = type === "pod" ? patchPodStatus(key, patch) : patchNodeStatus(key.name, patch);
+      const reply = await this.#cloud.ask(message, signal);
+      const object = requireObject(readObjectResp(reply.content), key);
+      await this.#store.put(type, key, object, { update: true });
+      await this.#drop(row);
+      return object;
+    } catch (error) {
+      if (isUnanswered(error)) await this.#keep(type, row, patch);
+      else await this.#drop(row);
+      throw error;
+    }
+  }
+
+  /** Sends what is kept. What fails again stays for the next time. */
+  async resend(signal: AbortSignal): Promise<void> {
+    for (const type of ["node", "pod"] as const)
+      for (const { key: row, value: patch } of this.#repository.list(ROW_TYPES[type])) {
+        if (signal.aborted) return;
+        try {
+          await this.patch(type, parseObjectResource(row).key, patch, signal);
+        } catch (error) {
+          if (hasCode(error, "NotConnected")) return;
+          this.#logger.warn({ row, error: toError(error) }, "kept status patch not accepted");
+        }
+      }
+  }
+
+  async #keep(type: PatchedType, row: string, patch: string): Promise<void> {
+    if (this.#repository.get(row) === patch) return; // spare the disk
+    await this.#commits.write(() => this.#repository.put({ key: row, type: ROW_TYPES[type], value: patch }));
+  }
+
+  async #drop(row: string): Promise<void> {
+    if (this.#repository.get(row) === undefined) return;
+    await this.#commits.write(() => this.#repository.remove(row));
+  }
+}
+
+/** Whether the API server has not judged this patch. */
+function isUnanswered(error: unknown): boolean {
+  if (error instanceof KubeApiError) return error.retryable && error.details.httpStatus !== 409;
+  return hasCode(error, "NotConnected") || hasCode(error, "Timeout");
+}

@@ -14,3 +14,5 @@ export { type ChangeHandler, Informer, type InformerOptions } from "./informer/i
 export type { IndexFunction } from "./informer/indexed-store.ts";
 export { WorkQueue, type WorkQueueOptions } from "./work-queue.ts";
 export { type Reconcile, type ReconcileResult, runController } from "./run-controller.ts";
+export { EventRecorder, type EventRecorderOptions, EVENTS_WAITING_MAX } from "./event-recorder.ts";
+export { type DiscoveredResource, type Discovery, discoverResources } from "./discovery.ts";

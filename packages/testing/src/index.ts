@@ -2,3 +2,4 @@ export { TEST_IMAGE, TestContainerd } from "./containerd/test-containerd.ts";
 export { findKubernetesBinaries, type KubernetesBinaries } from "./kubernetes/kubernetes-binaries.ts";
 export { TestKubernetes, type TestKubernetesOptions } from "./kubernetes/test-kubernetes.ts";
 export { type PemPair, TestCa } from "./kubernetes/test-certificates.ts";
+export { freePort, TestProcess } from "./kubernetes/test-process.ts";

@@ -1,0 +1,200 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { NODES, SECRETS } from "@kedge/kube";
+import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
+import { freePort, TestKubernetes, TestProcess } from "@kedge/testing";
+import { waitForObject } from "./wait-for-object.ts";
+
+const root = join(import.meta.dirname, "../..");
+const READY_MS = 60_000;
+
+export interface CloudPorts {
+  readonly cloudHub: number;
+  readonly https: number;
+}
+
+/** A Kubernetes API with our cloudcore on it; cloudcore can be killed and started again. */
+export interface TestCloud extends AsyncDisposable {
+  readonly kube: KubeClient;
+  readonly kubeconfig: string;
+  /** Where edges reach it. */
+  readonly address: string;
+  readonly ports: CloudPorts;
+  /** What an edge joins with. */
+  token(): Promise<string>;
+  /** SIGKILL; with the embedded control plane the API goes, too. */
+  kill(): Promise<void>;
+  /** Resolves once the API answers and the token is there. */
+  start(): Promise<void>;
+  logTail(): string;
+}
+
+/** @param address on which CloudHub listens: loopback, or all for nodes in network namespaces of their own. */
+export type StartCloud = (dir: string, address: string) => Promise<TestCloud>;
+
+function writeCloudConfig(dir: string, address: string, ports: CloudPorts, kubeconfig: string): string {
+  const file = join(dir, "cloudcore.yaml");
+  const pki = join(dir, "pki");
+  const config = {
+    apiVersion: "cloudcore.config.kubeedge.io/v1alpha2",
+    kind: "CloudCore",
+    commonConfig: { monitorServer: { bindAddress: "127.0.0.1:0" } },
+    kubeAPIConfig: { kubeConfig: kubeconfig },
+    modules: {
+      cloudHub: {
+        advertiseAddress: ["127.0.0.1", address],
+        dnsNames: ["localhost"],
+        tlsCAFile: join(pki, "rootCA.crt"),
+        tlsCAKeyFile: join(pki, "rootCA.key"),
+        tlsCertFile: join(pki, "server.crt"),
+        tlsPrivateKeyFile: join(pki, "server.key"),
+        websocket: { address: "0.0.0.0", port: ports.cloudHub },
+        https: { address: "0.0.0.0", port: ports.https },
+        unixsocket: { enable: false },
+      },
+      iptablesManager: { enable: false },
+    },
+  };
+  writeFileSync(file, JSON.stringify(config));
+  return file;
+}
+
+class ProcessCloud implements TestCloud {
+  readonly address: string;
+  readonly ports: CloudPorts;
+  readonly kubeconfig: string;
+  readonly #command: readonly string[];
+  readonly #logFile: string;
+  readonly #scope: AsyncDisposableStack;
+  #process: TestProcess | undefined;
+  #kube: KubeClient | undefined;
+
+  constructor(
+    facts: { address: string; ports: CloudPorts; kubeconfig: string; command: readonly string[]; logFile: string },
+    scope: AsyncDisposableStack,
+  ) {
+    this.address = facts.address;
+    this.ports = facts.ports;
+    this.kubeconfig = facts.kubeconfig;
+    this.#command = facts.command;
+    this.#logFile = facts.logFile;
+    this.#scope = scope;
+  }
+
+  get kube(): KubeClient {
+    if (this.#kube === undefined) throw new Error("the cloud was not started");
+    return this.#kube;
+  }
+
+  async start(): Promise<void> {
+    this.#process = TestProcess.start("cloud", process.execPath, this.#command, this.#logFile);
+    await Promise.race([this.#ready(), this.#process.ended.then((how) => Promise.reject(new Error(how)))]).catch(
+      (error: unknown) => {
+        throw new Error(`the cloud did not become ready:\n${this.logTail()}`, { cause: error });
+      },
+    );
+  }
+
+  async #ready(): Promise<void> {
+    this.#kube ??= connectKube(await this.#readKubeconfig());
+    await this.token();
+  }
+
+  /** The embedded control plane writes it at its first start. */
+  async #readKubeconfig() {
+    const signal = AbortSignal.timeout(READY_MS);
+    for (;;) {
+      try {
+        return loadKubeconfig(this.kubeconfig);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 20)); // another process writes it: nothing tells us when
+      }
+    }
+  }
+
+  token(): Promise<string> {
+    const key = { namespace: "kubeedge", name: "tokensecret" };
+    return waitForObject(this.kube, SECRETS, key, (secret) => {
+      const data = secret?.data?.["tokendata"];
+      return data === undefined ? undefined : Buffer.from(data, "base64").toString();
+    });
+  }
+
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+    this.#process = undefined;
+  }
+
+  logTail(): string {
+    return this.#process?.logTail() ?? "";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process?.[Symbol.asyncDispose]();
+    await this.#kube?.[Symbol.asyncDispose]();
+    await this.#scope.disposeAsync();
+  }
+}
+
+async function ports(): Promise<CloudPorts> {
+  return { cloudHub: await freePort(), https: await freePort() };
+}
+
+/** API server, controllers and cloudcore of ours in one process. */
+export const startEmbeddedCloud: StartCloud = async (dir, address) => {
+  const kubeconfig = join(dir, "admin.kubeconfig");
+  const cloudPorts = await ports();
+  const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
+  const main = join(root, "packages/standalone/src/main.ts");
+  const command = [
+    main,
+    "control-plane",
+    "--state-dir",
+    dir,
+    "--api-port",
+    String(await freePort()),
+    "--config",
+    config,
+  ];
+  const facts = { address, ports: cloudPorts, kubeconfig, command, logFile: join(dir, "cloud.log") };
+  const cloud = new ProcessCloud(facts, new AsyncDisposableStack());
+  await cloud.start();
+  return cloud;
+};
+
+/** Real Kubernetes with its own controllers and scheduler, and our cloudcore as a program of its own. */
+export const startKubernetesCloud: StartCloud = async (dir, address) => {
+  await using scope = new AsyncDisposableStack();
+  const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true }));
+  await kubernetes.kubectl("apply", "-f", join(root, "manifests/crds"));
+  const cloudPorts = await ports();
+  const kubeconfig = kubernetes.adminKubeconfig;
+  const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
+  const command = [join(root, "packages/cloud/src/cloudcore-main.ts"), "--config", config];
+  const facts = { address, ports: cloudPorts, kubeconfig, command, logFile: join(dir, "cloud.log") };
+  const cloud = new ProcessCloud(facts, scope.move());
+  try {
+    await cloud.start();
+  } catch (error) {
+    await cloud[Symbol.asyncDispose]();
+    throw error;
+  }
+  return cloud;
+};
+
+/** Resolves when the node's Ready condition has this status. */
+export function waitForNode(
+  kube: KubeClient,
+  name: string,
+  ready: "True" | "Unknown",
+  timeoutMs?: number,
+): Promise<true> {
+  return waitForObject(
+    kube,
+    NODES,
+    { name },
+    (node) => node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === ready) === true,
+    timeoutMs,
+  );
+}

@@ -1,0 +1,151 @@
+import { writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ContainerState } from "@kedge/cri";
+import { freePort, TestContainerd, TestProcess } from "@kedge/testing";
+import { removeCgroups } from "./remove-cgroups.ts";
+import type { TestCloud } from "./test-cloud.ts";
+
+const WAIT_MS = 30_000;
+const root = join(import.meta.dirname, "../..");
+
+export interface EdgeNodeOptions {
+  readonly name: string;
+  /** Runs containerd and agent in this network namespace. */
+  readonly netns?: string;
+  readonly mqtt?: { readonly mode: 0 | 1 | 2; readonly external?: string };
+}
+
+/** An edge host: a containerd and an agent of ours. The agent can be killed and started again; containers go on. */
+export class TestEdgeNode implements AsyncDisposable {
+  readonly name: string;
+  readonly containerd: TestContainerd;
+  /** The internal MQTT broker. */
+  readonly mqttUrl: string;
+  readonly kubelet: string;
+  readonly #config: string;
+  readonly #cgroup: string;
+  readonly #logFile: string;
+  readonly #netns: string | undefined;
+  #agent: TestProcess | undefined;
+
+  private constructor(options: EdgeNodeOptions, containerd: TestContainerd, mqttPort: number) {
+    this.name = options.name;
+    this.containerd = containerd;
+    this.mqttUrl = `mqtt://127.0.0.1:${mqttPort}`;
+    this.kubelet = join(containerd.root, "kubelet");
+    this.#config = join(containerd.root, "edgecore.yaml");
+    this.#cgroup = `/kedge-test-${containerd.bridge}`;
+    this.#logFile = join(containerd.root, "edgecore.log");
+    this.#netns = options.netns;
+  }
+
+  static missing(): string | false {
+    return TestContainerd.missing();
+  }
+
+  /** Starts containerd and the agent, which joins `cloud` with its token. */
+  static async join(cloud: TestCloud, options: EdgeNodeOptions): Promise<TestEdgeNode> {
+    await using scope = new AsyncDisposableStack();
+    const { netns } = options;
+    const containerd = scope.use(await TestContainerd.start(netns === undefined ? {} : { netns }));
+    const mqttPort = await freePort();
+    const node = scope.use(new TestEdgeNode(options, containerd, mqttPort));
+    await node.#writeConfig(cloud, options, mqttPort);
+    await node.startAgent();
+    scope.move();
+    return node;
+  }
+
+  async #writeConfig(cloud: TestCloud, options: EdgeNodeOptions, mqttPort: number): Promise<void> {
+    const at = (...parts: string[]) => join(this.containerd.root, ...parts);
+    await mkdir(at("manifests"), { recursive: true });
+    const config = {
+      apiVersion: "edgecore.config.kubeedge.io/v1alpha2",
+      kind: "EdgeCore",
+      database: { dataSource: at("edgecore.db") },
+      modules: {
+        edged: {
+          hostnameOverride: options.name,
+          nodeIP: options.netns === undefined ? "127.0.0.1" : "",
+          reportEvent: true,
+          rootDirectory: this.kubelet,
+          tailoredKubeletConfig: {
+            containerRuntimeEndpoint: this.containerd.endpoint,
+            imageServiceEndpoint: this.containerd.endpoint,
+            podLogsDir: at("pod-logs"),
+            staticPodPath: at("manifests"),
+            cgroupRoot: this.#cgroup,
+          },
+        },
+        edgeHub: {
+          tlsCaFile: at("pki", "rootCA.crt"),
+          tlsCertFile: at("pki", "server.crt"),
+          tlsPrivateKeyFile: at("pki", "server.key"),
+          httpServer: `https://${cloud.address}:${cloud.ports.https}`,
+          websocket: { server: `${cloud.address}:${cloud.ports.cloudHub}` },
+          token: await cloud.token(),
+        },
+        eventBus: {
+          mqttMode: options.mqtt?.mode ?? 0,
+          mqttServerInternal: `tcp://127.0.0.1:${mqttPort}`,
+          ...(options.mqtt?.external !== undefined && { mqttServerExternal: options.mqtt.external }),
+        },
+        deviceTwin: { dmiSockPath: `${this.containerd.root}/` },
+      },
+    };
+    writeFileSync(this.#config, JSON.stringify(config), { mode: 0o600 });
+  }
+
+  async startAgent(): Promise<void> {
+    const command = [process.execPath, join(root, "packages/edge/src/edgecore-main.ts"), "--config", this.#config];
+    const [program = "", ...args] =
+      this.#netns === undefined ? command : ["ip", "netns", "exec", this.#netns, ...command];
+    this.#agent = TestProcess.start(`edgecore ${this.name}`, program, args, this.#logFile);
+    await Promise.resolve();
+  }
+
+  /** SIGKILL; containers go on. */
+  async killAgent(): Promise<void> {
+    await this.#agent?.kill();
+    this.#agent = undefined;
+  }
+
+  /** Resolves once a container with these labels runs. */
+  async containerStarts(labels: Record<string, string>): Promise<void> {
+    await this.#untilContainers(labels, (running) => running > 0);
+  }
+
+  /** Resolves once no container with these labels runs. */
+  async containersGone(labels: Record<string, string>): Promise<void> {
+    await this.#untilContainers(labels, (running) => running === 0);
+  }
+
+  async #untilContainers(labels: Record<string, string>, accept: (running: number) => boolean): Promise<void> {
+    const { client } = this.containerd;
+    const watching = new AbortController();
+    const signal = AbortSignal.any([watching.signal, AbortSignal.timeout(WAIT_MS)]);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const check = async (): Promise<void> => {
+      const containers = await client.runtime.listContainers(labels, signal);
+      const running = containers.filter(({ state }) => state === ContainerState.CONTAINER_RUNNING).length;
+      if (accept(running)) resolve();
+    };
+    const watch = async (): Promise<void> => {
+      for await (const _ of client.events(signal, () => void check().catch(reject))) await check();
+    };
+    watch().catch(reject);
+    await promise;
+    watching.abort();
+  }
+
+  logTail(): string {
+    return this.#agent?.logTail() ?? "";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#agent?.[Symbol.asyncDispose]();
+    await this.containerd[Symbol.asyncDispose]();
+    await removeCgroups(this.#cgroup);
+  }
+}

@@ -1,0 +1,294 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { test } from "node:test";
+import { connect } from "node:tls";
+import { decodeMessage, encodeMessage, type Message, MESSAGE_BYTES_MAX, newMessage } from "@kedge/protocol";
+import { deferred, silentLogger } from "@kedge/runtime";
+import { TestCa } from "@kedge/testing";
+import { WebSocket } from "ws";
+import { connectWebSocket } from "./connect-websocket.ts";
+import {
+  type LinkRefusal,
+  type LinkRequest,
+  WebSocketServer,
+  type WebSocketServerOptions,
+} from "./websocket-server.ts";
+import { BAD_MESSAGES_MAX, SENDS_WAITING_MAX, type WebSocketLink } from "./websocket-link.ts";
+
+const ca = await TestCa.create("KubeEdge");
+const [serverPair, clientPair] = [
+  await ca.issueServer("cloudcore", [], ["127.0.0.1"]),
+  await ca.issueClient("system:node:edge-1", ["system:nodes"]),
+];
+const serverTls = { cert: serverPair.certificate, key: serverPair.key, ca: ca.certificatePem };
+const clientTls = { cert: clientPair.certificate, key: clientPair.key, ca: ca.certificatePem };
+const linkOptions = { logger: silentLogger, writeTimeoutMs: 10_000, pingAfterMs: 0 };
+const signal = new AbortController().signal;
+
+async function startServer(changes: Partial<WebSocketServerOptions> = {}) {
+  const links: WebSocketLink[] = [];
+  const firstLink = deferred<{ link: WebSocketLink; request: LinkRequest }>();
+  const server = await WebSocketServer.start(
+    {
+      ...linkOptions,
+      host: "127.0.0.1",
+      port: 0,
+      tls: serverTls,
+      admit: () => undefined,
+      onLink: (link, request) => {
+        links.push(link);
+        firstLink.resolve({ link, request });
+      },
+      ...changes,
+    },
+    signal,
+  );
+  return { server, links, firstLink: firstLink.promise };
+}
+
+const dial = (server: WebSocketServer, changes: Partial<Parameters<typeof connectWebSocket>[0]> = {}) =>
+  connectWebSocket(
+    {
+      ...linkOptions,
+      url: `wss://127.0.0.1:${server.port}/project/edge-1/events`,
+      headers: { node_id: "edge-1" },
+      tls: clientTls,
+      handshakeTimeoutMs: 10_000,
+      ...changes,
+    },
+    signal,
+  );
+
+const rawDial = (server: WebSocketServer) =>
+  new WebSocket(`wss://127.0.0.1:${server.port}/`, {
+    ca: ca.certificatePem,
+    cert: clientPair.certificate,
+    key: clientPair.key,
+  });
+
+const message = (content: unknown): Message =>
+  newMessage({ source: "test", group: "resource", operation: "update", resource: "default/pod/x", content });
+
+test("carries messages both ways, in order", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  await using client = await dial(server);
+  const { link, request } = await firstLink;
+  assert.equal(request.headers["node_id"], "edge-1");
+  assert.equal(request.certificate.subject.CN, "system:node:edge-1");
+  const count = 500;
+  const echoed: unknown[] = [];
+  const done = deferred();
+  link.receive((received) => link.send(received));
+  client.receive(({ content }) => {
+    echoed.push(content);
+    if (echoed.length === count) done.resolve();
+  });
+  await Promise.all(Array.from({ length: count }, (_, at) => client.send(message(at))));
+  await done.promise;
+  assert.deepEqual(echoed, [...Array(count).keys()]);
+  assert.ok(client.traffic.bytesIn > 0 && client.traffic.bytesOut > 0);
+});
+
+test("hands over one message at a time, and what came before the handler was there", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  await using client = await dial(server);
+  for (let at = 0; at < 200; at += 1) await client.send(message(at));
+  const { link } = await firstLink;
+  let running = 0;
+  const seen: unknown[] = [];
+  const done = deferred();
+  link.receive(async ({ content }) => {
+    running += 1;
+    assert.equal(running, 1);
+    await new Promise(setImmediate);
+    seen.push(content);
+    running -= 1;
+    if (seen.length === 200) done.resolve();
+  });
+  await done.promise;
+  assert.deepEqual(seen, [...Array(200).keys()]);
+});
+
+test("W3: whom the server does not admit is told why and cut off", { timeout: 20_000 }, async () => {
+  const refusal: LinkRefusal = {
+    httpStatus: 503,
+    reason: "this instance serves 500 nodes already",
+    retryAfterSeconds: 7,
+  };
+  const { server, links } = await startServer({ admit: () => refusal });
+  await using _server = server;
+  await assert.rejects(dial(server), {
+    details: { code: "Refused", httpStatus: 503, reason: refusal.reason, retryAfterSeconds: 7 },
+  });
+  assert.equal(links.length, 0);
+});
+
+test("W4: nobody comes in without a certificate of our CA", { timeout: 20_000 }, async () => {
+  const { server, links } = await startServer();
+  await using _server = server;
+  const other = await (await TestCa.create("Other")).issueClient("system:node:edge-1", ["system:nodes"]);
+  await assert.rejects(dial(server, { tls: { ...clientTls, cert: other.certificate, key: other.key } }), {
+    code: "ConnectFailed",
+  });
+  const socket = connect({ host: "127.0.0.1", port: server.port, ca: ca.certificatePem });
+  socket.on("error", () => undefined);
+  await new Promise((resolve) => socket.once("close", resolve));
+  assert.equal(links.length, 0);
+});
+
+test("the client takes no server that another CA vouches for", { timeout: 20_000 }, async () => {
+  const { server } = await startServer();
+  await using _server = server;
+  const other = await TestCa.create("Other");
+  await assert.rejects(dial(server, { tls: { ...clientTls, ca: other.certificatePem } }), { code: "ConnectFailed" });
+});
+
+test("nobody listening, and nobody answering, are told apart", { timeout: 20_000 }, async () => {
+  const { server } = await startServer();
+  const { port } = server;
+  await server[Symbol.asyncDispose]();
+  await assert.rejects(dial({ port } as WebSocketServer), {
+    details: { code: "ConnectFailed", cause: "ECONNREFUSED", url: `wss://127.0.0.1:${port}/project/edge-1/events` },
+  });
+});
+
+test("W13: a message over the limit ends the link, and only that link", { timeout: 30_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  const socket = rawDial(server);
+  socket.on("error", () => undefined);
+  await once(socket, "open");
+  const { link } = await firstLink;
+  link.receive(() => assert.fail("the message must not arrive"));
+  socket.send(Buffer.alloc(MESSAGE_BYTES_MAX + 1));
+  assert.equal((await link.closed).reason, "messageTooLarge");
+  socket.terminate();
+  await using client = await dial(server);
+  assert.ok(client.open);
+});
+
+test("a bad message costs itself, too many cost the link", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  const socket = rawDial(server);
+  await once(socket, "open");
+  const { link } = await firstLink;
+  const good = deferred();
+  link.receive(() => good.resolve());
+  const bad = ["", "{", "[]", "null", `{"header":7}`, `{"route":{"group":[]}}`, "\u0000"];
+  for (const text of bad) socket.send(text);
+  socket.send(encodeMessage(message("good")));
+  await good.promise;
+  assert.ok(link.open);
+  for (let at = bad.length; at < BAD_MESSAGES_MAX; at += 1) socket.send("garbage");
+  assert.equal((await link.closed).reason, "badMessages");
+  socket.terminate();
+});
+
+test("a handler that throws ends the link with its reason", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  await using client = await dial(server);
+  const { link } = await firstLink;
+  link.receive(() => Promise.reject(new Error("out of order")));
+  await client.send(message(1));
+  assert.deepEqual(await link.closed, { reason: "handlerFailed", detail: "out of order" });
+  client.receive(() => undefined);
+  await client.closed;
+});
+
+test("W34: a peer that reads nothing cannot hold a sender for ever", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer({ writeTimeoutMs: 200 });
+  await using _server = server;
+  const socket = rawDial(server);
+  await once(socket, "open");
+  socket.pause();
+  const { link } = await firstLink;
+  const sends = Array.from({ length: 2_048 }, () => link.send(message("x".repeat(8 * 1024))));
+  const results = await Promise.allSettled(sends);
+  assert.equal((await link.closed).reason, "writeTimeout");
+  assert.ok(results.some(({ status }) => status === "rejected"));
+  await assert.rejects(link.send(message("late")), { code: "NotConnected" });
+  socket.terminate();
+});
+
+test("sends that wait for a slow peer are bounded", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  const socket = rawDial(server);
+  await once(socket, "open");
+  socket.pause();
+  const { link } = await firstLink;
+  const big = message("x".repeat(64 * 1024));
+  const refused = deferred<unknown>();
+  for (let at = 0; at < SENDS_WAITING_MAX + 512; at += 1) link.send(big).catch(refused.resolve);
+  assert.equal(((await refused.promise) as { code?: string }).code, "QueueFull");
+  assert.ok(link.sendsWaiting <= SENDS_WAITING_MAX);
+  link.terminate("test over");
+  socket.terminate();
+});
+
+test(
+  "a peer that stays silent, even to pings, is given up; one that answers is kept",
+  { timeout: 20_000 },
+  async () => {
+    const { server, links } = await startServer({ pingAfterMs: 50 });
+    await using _server = server;
+    const silent = rawDial(server);
+    silent.on("error", () => undefined);
+    await once(silent, "open");
+    silent.pause(); // reads no ping, so sends no pong
+    const answering = rawDial(server);
+    await once(answering, "open");
+    const [first, second] = links;
+    first?.receive(() => undefined);
+    second?.receive(() => undefined);
+    assert.equal((await first?.closed)?.reason, "peerSilent");
+    assert.equal(second?.open, true);
+    silent.terminate();
+    answering.terminate();
+  },
+);
+
+test("closing tells the peer the reason", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  await using client = await dial(server);
+  client.receive(() => undefined);
+  const { link } = await firstLink;
+  link.receive(() => undefined);
+  await link.close("replaced by a newer session", 4001);
+  assert.deepEqual(await client.closed, {
+    reason: "closedByPeer",
+    detail: "WebSocket close code 4001: replaced by a newer session",
+  });
+});
+
+test(
+  "speaks TLS 1.2 with a stock client's suites, and sends text frames that end in a line feed",
+  { timeout: 20_000 },
+  async () => {
+    const { server, firstLink } = await startServer();
+    await using _server = server;
+    const socket = new WebSocket(`wss://127.0.0.1:${server.port}/`, {
+      ca: ca.certificatePem,
+      cert: clientPair.certificate,
+      key: clientPair.key,
+      maxVersion: "TLSv1.2",
+      ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256",
+    });
+    await once(socket, "open");
+    assert.equal(socket.extensions, "");
+    const { link } = await firstLink;
+    const sent = message({ a: "<b>" });
+    const arrived = once(socket, "message") as Promise<[Buffer, boolean]>;
+    await link.send(sent);
+    const [data, isBinary] = await arrived;
+    assert.equal(isBinary, false);
+    assert.ok(data.toString("utf8").endsWith("}\n"));
+    assert.deepEqual(decodeMessage(data), sent);
+    socket.terminate();
+  },
+);

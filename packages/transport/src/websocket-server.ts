@@ -1,0 +1,147 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { PeerCertificate, TLSSocket } from "node:tls";
+import { MESSAGE_BYTES_MAX } from "@kedge/protocol";
+import { Component } from "@kedge/runtime";
+import { type WebSocket, WebSocketServer as WsServer } from "ws";
+import { channelTls, type TlsIdentity } from "./tls-options.ts";
+import { WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
+
+/** Who wants to open a link; the certificate is verified already. */
+export interface LinkRequest {
+  readonly path: string;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly certificate: PeerCertificate;
+  readonly remoteAddress: string;
+}
+
+export interface LinkRefusal {
+  readonly httpStatus: 400 | 401 | 403 | 404 | 409 | 429 | 503;
+  /** Told to the peer. */
+  readonly reason: string;
+  readonly retryAfterSeconds?: number;
+}
+
+export interface WebSocketServerOptions extends WebSocketLinkOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Clients need a certificate of `tls.ca`. */
+  readonly tls: TlsIdentity;
+  /** Decides who may come in; whom it refuses is told why and cut off. */
+  readonly admit: (request: LinkRequest) => LinkRefusal | undefined;
+  /** Gets each new link; must call `receive`. */
+  readonly onLink: (link: WebSocketLink, request: LinkRequest) => void;
+}
+
+/** TLS handshake, and the request that follows it. */
+const HANDSHAKE_MS = 30_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+
+/** Accepts links over mutual TLS. Whom it does not admit never gets an open connection (W3). */
+export class WebSocketServer extends Component {
+  readonly #server: Server;
+  readonly #upgrader = new WsServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX });
+  readonly #options: WebSocketServerOptions;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(options: WebSocketServerOptions) {
+    super();
+    this.#options = options;
+    this.#server = createServer({
+      ...channelTls(options.tls),
+      requestCert: true,
+      rejectUnauthorized: true,
+      ALPNProtocols: ["http/1.1"],
+      handshakeTimeout: HANDSHAKE_MS,
+      headersTimeout: HANDSHAKE_MS,
+      requestTimeout: HANDSHAKE_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    });
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    this.#server.on("tlsClientError", (error, socket) =>
+      options.logger.debug({ error, remote: socket.remoteAddress }, "TLS handshake failed"),
+    );
+    this.#server.on("request", (_request, response) => {
+      response.writeHead(426, { connection: "close", upgrade: "websocket" }).end("this port speaks WebSocket only\n");
+    });
+    this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** @throws if the address cannot be listened on, or `signal` aborts. */
+  static async start(options: WebSocketServerOptions, signal: AbortSignal): Promise<WebSocketServer> {
+    await using scope = new AsyncDisposableStack();
+    const server = scope.use(new WebSocketServer(options));
+    server.#server.listen(options.port, options.host);
+    await once(server.#server, "listening", { signal });
+    scope.move();
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** New connections see this certificate; those that are open go on with the old one. */
+  replaceIdentity(tls: TlsIdentity): void {
+    this.#server.setSecureContext(channelTls(tls));
+  }
+
+  #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const drop = () => socket.destroy();
+    socket.on("error", drop);
+    const tlsSocket = incoming.socket as TLSSocket;
+    const request: LinkRequest = {
+      path: incoming.url ?? "/",
+      headers: incoming.headers,
+      certificate: tlsSocket.getPeerCertificate(),
+      remoteAddress: tlsSocket.remoteAddress ?? "",
+    };
+    const refusal = this.#options.admit(request);
+    if (refusal !== undefined) return refuse(socket, refusal);
+    this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
+      socket.off("error", drop); // from here on the link hears of errors
+      this.#options.onLink(new WebSocketLink(webSocket, this.#options), request);
+    });
+  }
+
+  protected override async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      if (!this.#server.listening) resolve();
+    });
+    this.#upgrader.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+const STATUS_TEXT = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  409: "Conflict",
+  429: "Too Many Requests",
+  503: "Service Unavailable",
+} as const;
+
+function refuse(socket: Duplex, { httpStatus, reason, retryAfterSeconds }: LinkRefusal): void {
+  const body = `${reason}\n`;
+  const head = [
+    `HTTP/1.1 ${httpStatus} ${STATUS_TEXT[httpStatus]}`,
+    "content-type: text/plain; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+    "connection: close",
+    ...(retryAfterSeconds === undefined ? [] : [`retry-after: ${retryAfterSeconds}`]),
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}

@@ -1,12 +1,6 @@
-import type { KubeObject, ResourceType } from "@kedge/kube";
+import type { FieldError, KubeObject, PatchSchema, ResourceType } from "@kedge/kube";
 
-/** What is wrong with one field; becomes a cause in a Status with reason `Invalid`. */
-export interface FieldError {
-  readonly field: string;
-  /** As in Kubernetes: `FieldValueRequired`, `FieldValueInvalid`, `FieldValueNotSupported`, … */
-  readonly reason: string;
-  readonly message: string;
-}
+export type { FieldError };
 
 /** A column of `kubectl get`; `priority` 0 is always shown, 1 only with `-o wide`. */
 export interface TableColumn {
@@ -26,6 +20,8 @@ export interface ScalePaths {
 /** All that the generic REST code must know of one served resource, built-in or from a CustomResourceDefinition. Pure. */
 export interface ResourceDefinition {
   readonly type: ResourceType;
+  /** Objects are stored as this resource's, which serves them, too: both kinds of events are one. Absent: `type`. */
+  readonly storageType?: ResourceType;
   readonly listKind: string;
   readonly singular: string;
   readonly shortNames: readonly string[];
@@ -34,6 +30,8 @@ export interface ResourceDefinition {
   readonly hasStatus: boolean;
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
+  /** For strategic merge patch; absent: not supported (custom resources). */
+  readonly patchSchema?: PatchSchema;
 
   /** Removes members that the schema does not know, in place. @returns their paths, for strict field validation. */
   prune(object: KubeObject): string[];

@@ -26,6 +26,7 @@ export interface TestCloud extends AsyncDisposable {
   kill(): Promise<void>;
   /** Resolves once the API answers and the token is there. */
   start(): Promise<void>;
+  readonly pid: number | undefined;
   logTail(): string;
 }
 
@@ -124,6 +125,10 @@ class ProcessCloud implements TestCloud {
   async kill(): Promise<void> {
     await this.#process?.kill();
     this.#process = undefined;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
   }
 
   logTail(): string {

@@ -111,6 +111,10 @@ export class TestEdgeNode implements AsyncDisposable {
     this.#agent = undefined;
   }
 
+  get agentPid(): number | undefined {
+    return this.#agent?.pid;
+  }
+
   /** Resolves once a container with these labels runs. */
   async containerStarts(labels: Record<string, string>): Promise<void> {
     await this.#untilContainers(labels, (running) => running > 0);

@@ -48,7 +48,7 @@ async function describeObjects(
   kubeconfig: string | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  await using kube = connectKube(await loadKubeconfig(kubeconfig ?? paths.kubeconfig));
+  await using kube = connectKube(loadKubeconfig(kubeconfig ?? paths.kubeconfig));
   const nodes = (await kube.list(NODES, {}, signal)).items.map((node) => {
     const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
     return ["node", node.metadata?.name ?? "", ready?.status === "True" ? "Ready" : "NotReady", ready?.message ?? ""];

@@ -14,7 +14,7 @@ function configToml(paths: StatePaths, sandboxImage: string): string {
   return `version = 2
 root = ${quoted(paths.containerd.root)}
 state = ${quoted(paths.run.containerdState)}
-disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.aufs", "io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
 
 [grpc]
   address = ${quoted(paths.run.containerdSocket)}
@@ -22,7 +22,12 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
 [ttrpc]
   address = ${quoted(`${paths.run.containerdSocket}.ttrpc`)}
 
+[plugins."io.containerd.internal.v1.opt"]
+  path = ${quoted(`${paths.containerd.dir}/opt`)}
+
 [plugins."io.containerd.grpc.v1.cri"]
+  # Below our own folder, so that nothing of ours is in /run/netns.
+  netns_mounts_under_state_dir = true
   sandbox_image = ${quoted(sandboxImage)}
   # Lowering a score needs CAP_SYS_RESOURCE, which a container host of ours may lack.
   restrict_oom_score_adj = true

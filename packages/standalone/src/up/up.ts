@@ -17,7 +17,7 @@ import { UserError } from "../user-error.ts";
 import { waitUntil } from "../wait-until.ts";
 import { withLock } from "./lock.ts";
 import { expectPortsFree, preflight } from "./preflight.ts";
-import { Progress, table } from "./progress.ts";
+import { type Progress, table } from "./progress.ts";
 import type { UpOptions } from "./up-options.ts";
 import { readRecord, writeRecord } from "./up-record.ts";
 import { writeCloudConfig, writeEdgeConfig } from "./write-configs.ts";
@@ -108,7 +108,7 @@ async function startCloud(
         : [join(packages, "cloud/src/cloudcore-main.ts")];
     const port = options.kubeconfig === undefined ? ["--api-port", String(options.ports.api)] : [];
     if (options.kubeconfig !== undefined) {
-      await using kube = connectKube(await loadKubeconfig(options.kubeconfig));
+      await using kube = connectKube(loadKubeconfig(options.kubeconfig));
       await applyCrds(kube, signal);
     }
     await cloud.start([process.execPath, ...program, "--config", paths.cloud.config, ...port]);
@@ -119,14 +119,14 @@ async function startCloud(
     async () => {
       await cloud.expectAlive();
       if (!existsSync(kubeconfig)) return undefined;
-      await using kube = connectKube(await loadKubeconfig(kubeconfig));
-      return joinToken(kube, signal);
+      await using kube = connectKube(loadKubeconfig(kubeconfig));
+      return await joinToken(kube, signal);
     },
     () => `see ${cloud.logFile}`,
     CLOUD_READY_TIMEOUT_MS,
     signal,
   );
-  return connectKube(await loadKubeconfig(kubeconfig));
+  return connectKube(loadKubeconfig(kubeconfig));
 }
 
 /** The token that CloudHub keeps for edges that join, as soon as it is there. */

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createServer } from "node:net";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { promisify } from "node:util";
+import { freePort, TestContainerd } from "@kedge/testing";
+
+const run = promisify(execFile);
+const kedge = join(import.meta.dirname, "../../kedge");
+const skip = TestContainerd.missing();
+const parent = mkdtempSync(join(tmpdir(), "kedge-up-"));
+const stateDir = join(parent, "state");
+const node = "up-node";
+
+async function ports(): Promise<string[]> {
+  const flags = ["--api-port", "--cloudhub-port", "--https-port", "--mqtt-port"];
+  return (await Promise.all(flags.map(async (flag) => [flag, String(await freePort())]))).flat();
+}
+
+/** All that a purge must put back as it was. */
+async function hostState(): Promise<Record<string, string>> {
+  const output = async (...command: [string, ...string[]]) => (await run(command[0], command.slice(1))).stdout;
+  return {
+    links: (await output("ip", "-o", "link")).replaceAll(/^\d+: /gm, "").replaceAll(/ (qdisc|state|mode) \S+/g, ""),
+    rules: (await output("iptables-save", "-t", "nat")).replaceAll(/^#.*$|\[\d+:\d+\]/gm, ""),
+    mounts: readFileSync("/proc/self/mountinfo", "utf8")
+      .split("\n")
+      .map((line) => line.split(" ")[4])
+      .join("\n"),
+    netns: await output("ip", "netns", "list"),
+    cgroups: readFileSync("/proc/cgroups", "utf8").replaceAll(/\t\d+\t\d+/g, ""),
+  };
+}
+
+after(async () => {
+  if (existsSync(stateDir)) await run(kedge, ["down", "--purge", "--state-dir", stateDir]).catch(() => undefined);
+  rmSync(parent, { recursive: true, force: true });
+});
+
+test(
+  "up, up again, status, down --purge: all of it works, and nothing is left",
+  { skip, timeout: 300_000 },
+  async () => {
+    const before = await hostState();
+    const flags = ["--state-dir", stateDir, "--node-name", node, ...(await ports())];
+    const first = await run(kedge, ["up", ...flags]);
+    assert.match(first.stdout, /node +up-node +Ready/);
+    assert.match(first.stdout, /twin +thermometer\/target +21\.5/);
+    const page = /http:\/\/\S+/.exec(first.stdout)?.[0] ?? "";
+    assert.match(await (await fetch(page)).text(), /ConfigMap hello-page/);
+    assert.match(await (await fetch(`${page}cgi-bin/whoami.sh`)).text(), /^Ahoy from pod hello-\S+ on node up-node\n$/);
+
+    const second = await run(kedge, ["up", ...flags]);
+    assert.match(second.stdout, /node +up-node +Ready/);
+    const { stdout: status } = await run(kedge, ["status", "--state-dir", stateDir]);
+    assert.match(status, /edge +running/);
+    assert.match(status, /default\/thermometer/);
+    assert.match((await run(kedge, ["logs", "edge", "--state-dir", stateDir])).stdout, /edgecore/);
+
+    await run(kedge, ["down", "--state-dir", stateDir]);
+    await assert.rejects(run(kedge, ["status", "--state-dir", stateDir]), /stopped/);
+    await run(kedge, ["up", ...flags]);
+    await run(kedge, ["down", "--purge", "--state-dir", stateDir]);
+    assert.deepEqual(await hostState(), before);
+    assert.ok(!existsSync(stateDir));
+  },
+);
+
+test("a taken port is one clear sentence, and nothing is started", { skip, timeout: 60_000 }, async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  const address = taken.address();
+  assert.ok(address !== null && typeof address === "object");
+  const other = join(parent, "other");
+  const flags = ["--state-dir", other, ...(await ports()), "--mqtt-port", String(address.port)];
+  await assert.rejects(run(kedge, ["up", ...flags]), (error: { stderr: string }) => {
+    assert.match(
+      error.stderr,
+      new RegExp(`^kedge: port ${address.port}, which the node's MQTT broker needs, is taken`, "m"),
+    );
+    return true;
+  });
+  taken.close();
+  const { stdout } = await run(kedge, ["down", "--purge", "--state-dir", other]);
+  assert.match(stdout, /nothing of ours/);
+});
+
+test("a state directory that cannot be written is one clear sentence", { skip, timeout: 60_000 }, async () => {
+  await assert.rejects(run(kedge, ["up", "--state-dir", "/proc/kedge"]), /cannot write to \/proc\/kedge/);
+});

@@ -34,17 +34,17 @@ export class CriClient implements Disposable {
   }
 
   /**
-   * What happens to containers and sandboxes from now on, until the stream breaks: containerd's own stream, else CRI's.
+   * What happens to containers and sandboxes, until the stream breaks: containerd's own stream, else CRI's. No server
+   * tells when it begins, so what happens in the first moments may be missed: list afterwards.
    *
-   * @param opened called once nothing is missed any more.
    * @throws {CriError} `Unimplemented`: this runtime has neither, so it must be polled.
    */
-  async *events(signal: AbortSignal, opened?: () => void): AsyncGenerator<RuntimeEvent, void> {
+  async *events(signal: AbortSignal): AsyncGenerator<RuntimeEvent, void> {
     try {
-      yield* containerdEvents(this.#channels[0], signal, opened);
+      yield* containerdEvents(this.#channels[0], signal);
     } catch (error) {
       if (!(error instanceof CriError && error.code === "Unimplemented")) throw error;
-      yield* criEvents(this.#channels[0], signal, opened);
+      yield* criEvents(this.#channels[0], signal);
     }
   }
 

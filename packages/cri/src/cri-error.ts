@@ -2,11 +2,10 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { CodedError } from "@kedge/runtime";
 
 /** gRPC's status codes by number, as `google.rpc.Code` names them. */
-const CODE_NAMES = [
-  ...["OK", "Cancelled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"],
-  ...["PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented"],
-  ...["Internal", "Unavailable", "DataLoss", "Unauthenticated"],
-] as const;
+const CODE_NAMES = (
+  "OK Cancelled Unknown InvalidArgument DeadlineExceeded NotFound AlreadyExists PermissionDenied ResourceExhausted " +
+  "FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated"
+).split(" ");
 
 /** The container runtime said no, or cannot be reached (`Unavailable`). `code` is the name of the gRPC status. */
 export class CriError extends CodedError<{ readonly code: string; readonly grpcCode: number; readonly call: string }> {

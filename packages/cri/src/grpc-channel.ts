@@ -91,7 +91,6 @@ export class GrpcChannel implements Disposable {
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
     signal: AbortSignal,
-    opened: () => void = () => undefined,
   ): AsyncGenerator<MessageShape<O>, void> {
     signal.throwIfAborted();
     const call: ClientReadableStream<MessageShape<O>> = this.#client.makeServerStreamRequest(
@@ -103,7 +102,6 @@ export class GrpcChannel implements Disposable {
     );
     const cancel = () => call.cancel();
     signal.addEventListener("abort", cancel, { once: true });
-    call.once("metadata", opened);
     try {
       for await (const reply of call) yield reply as MessageShape<O>;
     } catch (error) {

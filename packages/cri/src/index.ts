@@ -21,3 +21,5 @@ export {
   SecurityProfile_ProfileType as SecurityProfileType,
   SupplementalGroupsPolicy,
 } from "./generated/runtime/v1/api_pb.js";
+export { BUSYBOX_PATH, busyboxImage, pauseImage } from "./busybox-images.ts";
+export { type OciImage, writeOciLayout } from "./oci-layout.ts";

@@ -4,14 +4,16 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 
-const CALLS = new Set([
-  ...["Version", "Status", "RuntimeConfig", "UpdateRuntimeConfig"],
-  ...["RunPodSandbox", "StopPodSandbox", "RemovePodSandbox", "PodSandboxStatus", "ListPodSandbox"],
-  ...["CreateContainer", "StartContainer", "StopContainer", "RemoveContainer", "ListContainers", "ContainerStatus"],
-  ...["UpdateContainerResources", "ReopenContainerLog", "ExecSync", "Exec", "Attach", "PortForward"],
-  ...["ListContainerStats", "GetContainerEvents"],
-  ...["ListImages", "ImageStatus", "PullImage", "RemoveImage", "ImageFsInfo"],
-]);
+const CALLS = new Set(
+  [
+    "Version Status RuntimeConfig UpdateRuntimeConfig",
+    "RunPodSandbox StopPodSandbox RemovePodSandbox PodSandboxStatus ListPodSandbox",
+    "CreateContainer StartContainer StopContainer RemoveContainer ListContainers ContainerStatus",
+    "UpdateContainerResources ReopenContainerLog ExecSync Exec Attach PortForward",
+    "ListContainerStats GetContainerEvents",
+    "ListImages ImageStatus PullImage RemoveImage ImageFsInfo",
+  ].flatMap((line) => line.split(" ")),
+);
 /** Windows has no edge agent. */
 const FIELDS_DROPPED = /^(repeated\s+)?Windows\w+\s+\w+\s*=/;
 

@@ -75,35 +75,35 @@ export declare type TaskStart = Message<"containerd.services.events.v1.TaskStart
 export declare const TaskStartSchema: GenMessage<TaskStart>;
 
 /**
- * @generated from message containerd.services.events.v1.TaskExit
+ * @generated from message containerd.services.events.v1.TaskDelete
  */
-export declare type TaskExit = Message<"containerd.services.events.v1.TaskExit"> & {
+export declare type TaskDelete = Message<"containerd.services.events.v1.TaskDelete"> & {
   /**
    * @generated from field: string container_id = 1;
    */
   containerId: string;
 
   /**
-   * @generated from field: string id = 2;
-   */
-  id: string;
-
-  /**
-   * @generated from field: uint32 pid = 3;
+   * @generated from field: uint32 pid = 2;
    */
   pid: number;
 
   /**
-   * @generated from field: uint32 exit_status = 4;
+   * @generated from field: uint32 exit_status = 3;
    */
   exitStatus: number;
+
+  /**
+   * @generated from field: string id = 5;
+   */
+  id: string;
 };
 
 /**
- * Describes the message containerd.services.events.v1.TaskExit.
- * Use `create(TaskExitSchema)` to create a new message.
+ * Describes the message containerd.services.events.v1.TaskDelete.
+ * Use `create(TaskDeleteSchema)` to create a new message.
  */
-export declare const TaskExitSchema: GenMessage<TaskExit>;
+export declare const TaskDeleteSchema: GenMessage<TaskDelete>;
 
 /**
  * @generated from message containerd.services.events.v1.TaskOom
@@ -120,22 +120,6 @@ export declare type TaskOom = Message<"containerd.services.events.v1.TaskOom"> &
  * Use `create(TaskOomSchema)` to create a new message.
  */
 export declare const TaskOomSchema: GenMessage<TaskOom>;
-
-/**
- * @generated from message containerd.services.events.v1.ContainerDelete
- */
-export declare type ContainerDelete = Message<"containerd.services.events.v1.ContainerDelete"> & {
-  /**
-   * @generated from field: string id = 1;
-   */
-  id: string;
-};
-
-/**
- * Describes the message containerd.services.events.v1.ContainerDelete.
- * Use `create(ContainerDeleteSchema)` to create a new message.
- */
-export declare const ContainerDeleteSchema: GenMessage<ContainerDelete>;
 
 /**
  * @generated from service containerd.services.events.v1.Events

@@ -9,7 +9,7 @@ import { file_google_protobuf_any } from "@bufbuild/protobuf/wkt";
  * Describes the file containerd/events/v1/events.proto.
  */
 export const file_containerd_events_v1_events = /*@__PURE__*/
-  fileDesc("CiFjb250YWluZXJkL2V2ZW50cy92MS9ldmVudHMucHJvdG8SHWNvbnRhaW5lcmQuc2VydmljZXMuZXZlbnRzLnYxIiMKEFN1YnNjcmliZVJlcXVlc3QSDwoHZmlsdGVycxgBIAMoCSJXCghFbnZlbG9wZRIRCgluYW1lc3BhY2UYAiABKAkSDQoFdG9waWMYAyABKAkSIwoFZXZlbnQYBCABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SgQIARACIi4KCVRhc2tTdGFydBIUCgxjb250YWluZXJfaWQYASABKAkSCwoDcGlkGAIgASgNIk4KCFRhc2tFeGl0EhQKDGNvbnRhaW5lcl9pZBgBIAEoCRIKCgJpZBgCIAEoCRILCgNwaWQYAyABKA0SEwoLZXhpdF9zdGF0dXMYBCABKA0iHwoHVGFza09vbRIUCgxjb250YWluZXJfaWQYASABKAkiHQoPQ29udGFpbmVyRGVsZXRlEgoKAmlkGAEgASgJMnMKBkV2ZW50cxJpCglTdWJzY3JpYmUSLy5jb250YWluZXJkLnNlcnZpY2VzLmV2ZW50cy52MS5TdWJzY3JpYmVSZXF1ZXN0GicuY29udGFpbmVyZC5zZXJ2aWNlcy5ldmVudHMudjEuRW52ZWxvcGUiADABYgZwcm90bzM", [file_google_protobuf_any]);
+  fileDesc("CiFjb250YWluZXJkL2V2ZW50cy92MS9ldmVudHMucHJvdG8SHWNvbnRhaW5lcmQuc2VydmljZXMuZXZlbnRzLnYxIiMKEFN1YnNjcmliZVJlcXVlc3QSDwoHZmlsdGVycxgBIAMoCSJXCghFbnZlbG9wZRIRCgluYW1lc3BhY2UYAiABKAkSDQoFdG9waWMYAyABKAkSIwoFZXZlbnQYBCABKAsyFC5nb29nbGUucHJvdG9idWYuQW55SgQIARACIi4KCVRhc2tTdGFydBIUCgxjb250YWluZXJfaWQYASABKAkSCwoDcGlkGAIgASgNIlAKClRhc2tEZWxldGUSFAoMY29udGFpbmVyX2lkGAEgASgJEgsKA3BpZBgCIAEoDRITCgtleGl0X3N0YXR1cxgDIAEoDRIKCgJpZBgFIAEoCSIfCgdUYXNrT29tEhQKDGNvbnRhaW5lcl9pZBgBIAEoCTJzCgZFdmVudHMSaQoJU3Vic2NyaWJlEi8uY29udGFpbmVyZC5zZXJ2aWNlcy5ldmVudHMudjEuU3Vic2NyaWJlUmVxdWVzdBonLmNvbnRhaW5lcmQuc2VydmljZXMuZXZlbnRzLnYxLkVudmVsb3BlIgAwAWIGcHJvdG8z", [file_google_protobuf_any]);
 
 /**
  * Describes the message containerd.services.events.v1.SubscribeRequest.
@@ -33,10 +33,10 @@ export const TaskStartSchema = /*@__PURE__*/
   messageDesc(file_containerd_events_v1_events, 2);
 
 /**
- * Describes the message containerd.services.events.v1.TaskExit.
- * Use `create(TaskExitSchema)` to create a new message.
+ * Describes the message containerd.services.events.v1.TaskDelete.
+ * Use `create(TaskDeleteSchema)` to create a new message.
  */
-export const TaskExitSchema = /*@__PURE__*/
+export const TaskDeleteSchema = /*@__PURE__*/
   messageDesc(file_containerd_events_v1_events, 3);
 
 /**
@@ -45,13 +45,6 @@ export const TaskExitSchema = /*@__PURE__*/
  */
 export const TaskOomSchema = /*@__PURE__*/
   messageDesc(file_containerd_events_v1_events, 4);
-
-/**
- * Describes the message containerd.services.events.v1.ContainerDelete.
- * Use `create(ContainerDeleteSchema)` to create a new message.
- */
-export const ContainerDeleteSchema = /*@__PURE__*/
-  messageDesc(file_containerd_events_v1_events, 5);
 
 /**
  * @generated from service containerd.services.events.v1.Events

@@ -1,0 +1,282 @@
+import { chmod, lchown, mkdir, readdir, realpath, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Mount, MountPropagation } from "@kedge/cri";
+import type { Container, Pod, Volume, VolumeMount } from "@kedge/kube";
+import { type Clock, type Logger, toError } from "@kedge/runtime";
+import type { EdgeBus } from "../../edge-messages.ts";
+import { ContainerConfigError } from "../env/container-config-error.ts";
+import type { Allocatable } from "../env/container-resource-value.ts";
+import { expandVariables } from "../env/expand-variables.ts";
+import type { EnvironmentVariable } from "../env/make-environment.ts";
+import { PodObjects } from "../env/pod-objects.ts";
+import { readCurrentFiles, writeAtomically } from "./atomic-writer.ts";
+import { collectFiles } from "./collect-files.ts";
+import { ensureDirectory, ensureEmptyDir, ensureTmpfs } from "./empty-dir.ts";
+import { prepareHostPath } from "./host-path.ts";
+import { makeNestedMountPoints } from "./nested-mount-points.ts";
+import { podDirectory, podsDirectory, subPathTarget, UnsafeNameError, volumeDirectory } from "./pod-directory.ts";
+import { mountPointsBelow, unmount } from "./run-mount.ts";
+import { ServiceAccountTokens } from "./service-account-tokens.ts";
+import { bindSubPath, subPathElements } from "./sub-path.ts";
+import { VolumeError } from "./volume-error.ts";
+import { ownByGroup } from "./volume-ownership.ts";
+import { pluginOf } from "./volume-plugin.ts";
+
+export interface VolumeManagerConfig {
+  /** `rootDirectory`; pods live below its `pods/`. */
+  readonly rootDirectory: string;
+  /** What the node gives to pods: the size of memory volumes, defaults of downward API fields. */
+  readonly allocatable: () => Allocatable;
+}
+
+export interface VolumeManagerDeps {
+  readonly bus: EdgeBus;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Secrets stay in memory; a volume holds two versions of its files for a moment. */
+const FILES_TMPFS_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Makes, fills, refreshes and removes the volumes of the node's pods. State is on disk alone, so a restart changes nothing. */
+export class VolumeManager {
+  readonly #root: string;
+  readonly #config: VolumeManagerConfig;
+  readonly #deps: VolumeManagerDeps;
+  readonly #tokens: ServiceAccountTokens;
+  /** Pod uid → the last work on its volumes: one at a time. */
+  readonly #work = new Map<string, Promise<unknown>>();
+
+  private constructor(root: string, config: VolumeManagerConfig, deps: VolumeManagerDeps) {
+    this.#root = root;
+    this.#config = config;
+    this.#deps = deps;
+    this.#tokens = new ServiceAccountTokens(deps.bus, deps.clock, deps.logger);
+  }
+
+  static async open(config: VolumeManagerConfig, deps: VolumeManagerDeps): Promise<VolumeManager> {
+    await mkdir(podsDirectory(config.rootDirectory), { recursive: true, mode: 0o750 });
+    // The kernel names mounts by their real path, so we must, too.
+    return new VolumeManager(await realpath(config.rootDirectory), config, deps);
+  }
+
+  /**
+   * Makes every volume that a container of the pod mounts. May be repeated at will; also brings files up to date. A
+   * volume that was filled before keeps what it has if its source is gone: a pod that runs is not stopped for that.
+   *
+   * @throws VolumeError as a kubelet words it, for the pod's `FailedMount` event; try again later.
+   */
+  prepare(pod: Pod, signal: AbortSignal): Promise<void> {
+    return this.#exclusive(pod, async () => {
+      await mkdir(join(podDirectory(this.#root, uidOf(pod)), "volumes"), { recursive: true, mode: 0o750 });
+      const objects = new PodObjects(this.#deps.bus, pod.metadata?.namespace ?? "", signal);
+      for (const volume of usedVolumes(pod)) {
+        try {
+          await this.#setUp(pod, volume, objects, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          const message = `MountVolume.SetUp failed for volume "${volume.name}" : ${toError(error).message}`;
+          const code =
+            error instanceof VolumeError
+              ? error.code
+              : error instanceof UnsafeNameError
+                ? "InvalidVolume"
+                : "VolumeSourceMissing";
+          throw new VolumeError(message, { code, volume: volume.name }, { cause: error });
+        }
+      }
+    });
+  }
+
+  /**
+   * Writes anew the files of ConfigMaps, Secrets, tokens and downward API fields that changed; to be called when one of
+   * them changed, and now and then for the tokens' sake. Does nothing to a pod without volumes here.
+   */
+  refresh(pod: Pod, signal: AbortSignal): Promise<void> {
+    return this.#exclusive(pod, async () => {
+      const present = new Set(await this.podUids());
+      if (!present.has(uidOf(pod))) return;
+      const objects = new PodObjects(this.#deps.bus, pod.metadata?.namespace ?? "", signal);
+      for (const volume of usedVolumes(pod)) {
+        try {
+          if (pluginOf(volume).kind === "files") await this.#setUp(pod, volume, objects, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          const facts = { pod: pod.metadata?.name, volume: volume.name, error: toError(error) };
+          this.#deps.logger.warn(facts, "volume not refreshed");
+        }
+      }
+    });
+  }
+
+  /**
+   * What the runtime mounts into a container; {@link prepare} has succeeded before.
+   *
+   * @param environment the container's, for `subPathExpr`.
+   * @throws ContainerConfigError
+   */
+  async mountsFor(
+    pod: Pod,
+    container: Container,
+    environment: readonly EnvironmentVariable[],
+    signal: AbortSignal,
+  ): Promise<Mount[]> {
+    const mounts: Mount[] = [];
+    for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+      const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
+      if (volume === undefined)
+        throw new ContainerConfigError(
+          `cannot find volume "${mount.name}" to mount into container "${container.name}"`,
+        );
+      const subPath = subPathOf(mount, environment);
+      let hostPath = this.#hostPath(pod, volume);
+      if (subPath.length > 0) {
+        const target = subPathTarget(this.#root, uidOf(pod), volume.name, container.name, index);
+        await this.#bindSubPath(hostPath, subPath, target, mount, container, signal);
+        hostPath = target;
+      }
+      mounts.push({
+        containerPath: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
+        hostPath,
+        readonly: mount.readOnly === true || pluginOf(volume).kind === "files",
+        propagation: propagationOf(mount),
+      });
+    }
+    return mounts;
+  }
+
+  /** Unmounts and removes everything of a pod whose containers are gone. @throws VolumeError `VolumeBusy`: try again. */
+  release(podUid: string, signal: AbortSignal): Promise<void> {
+    return this.#exclusive({ metadata: { uid: podUid } }, async () => {
+      const directory = podDirectory(this.#root, podUid);
+      for (const mounted of await mountPointsBelow(directory)) await unmount(mounted, signal);
+      const [left] = await mountPointsBelow(directory);
+      // Removing files through a mount would remove somebody's data.
+      if (left !== undefined) throw new VolumeError(`${left} is still mounted`, { code: "VolumeBusy" });
+      await rm(directory, { recursive: true, force: true });
+      this.#tokens.forget(podUid);
+    });
+  }
+
+  /** The pods that have a directory here; those that nobody knows any more are to be released. */
+  async podUids(): Promise<string[]> {
+    const entries = await readdir(podsDirectory(this.#root), { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  }
+
+  async #setUp(pod: Pod, volume: Volume, objects: PodObjects, signal: AbortSignal): Promise<void> {
+    const plugin = pluginOf(volume);
+    const group = pod.spec?.securityContext?.fsGroup;
+    if (plugin.kind === "hostPath") {
+      if (volume.hostPath !== undefined) await prepareHostPath(volume.hostPath, volume.name);
+      return;
+    }
+    const directory = volumeDirectory(this.#root, uidOf(pod), plugin.directory, volume.name);
+    const allocatable = this.#config.allocatable();
+    if (plugin.kind === "emptyDir") {
+      const isNew = await ensureEmptyDir(pod, volume, directory, allocatable, signal);
+      if (isNew && group !== undefined) await ownByGroup(directory, group, false);
+      if (isNew) await makeNestedMountPoints(pod, volume.name, directory);
+      return;
+    }
+
+    const shown = await readCurrentFiles(directory);
+    let files;
+    try {
+      files = await collectFiles(pod, volume, { objects, tokens: this.#tokens, allocatable, shown }, signal);
+    } catch (error) {
+      if (shown.size === 0 || signal.aborted) throw error;
+      const facts = { pod: pod.metadata?.name, volume: volume.name, error: toError(error) };
+      this.#deps.logger.warn(facts, "source of a volume is missing: the volume keeps what it has");
+      return;
+    }
+    const isNew =
+      plugin.directory === "configmap"
+        ? await ensureDirectory(directory)
+        : await ensureTmpfs(directory, FILES_TMPFS_BYTES_MAX, signal);
+    if (isNew && group !== undefined) {
+      await lchown(directory, -1, group);
+      await chmod(directory, 0o3777);
+    }
+    if (isNew) await makeNestedMountPoints(pod, volume.name, directory);
+    await writeAtomically(directory, files, async (version) => {
+      if (group !== undefined) await ownByGroup(version, group, true);
+    });
+  }
+
+  #hostPath(pod: Pod, volume: Volume): string {
+    const plugin = pluginOf(volume);
+    if (plugin.kind === "hostPath") return volume.hostPath?.path ?? "";
+    return volumeDirectory(this.#root, uidOf(pod), plugin.directory, volume.name);
+  }
+
+  async #bindSubPath(
+    base: string,
+    elements: readonly string[],
+    target: string,
+    mount: VolumeMount,
+    container: Container,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await bindSubPath(base, elements, target, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // Details would tell the pod's author about the host's files.
+      this.#deps.logger.error({ target, error: toError(error) }, "sub-path not mounted");
+      throw new ContainerConfigError(
+        `failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #exclusive<T>(pod: Pod, work: () => Promise<T>): Promise<T> {
+    const uid = uidOf(pod);
+    const before = this.#work.get(uid);
+    const mine = (async () => {
+      await before?.catch(() => {}); // its caller hears of that
+      return work();
+    })();
+    this.#work.set(uid, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#work.get(uid) === mine) this.#work.delete(uid);
+    }
+  }
+}
+
+function uidOf(pod: Pod): string {
+  return pod.metadata?.uid ?? "";
+}
+
+/** Volumes that no container mounts are not made. */
+function usedVolumes(pod: Pod): Volume[] {
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const used = new Set(containers.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)));
+  return (pod.spec?.volumes ?? []).filter(({ name }) => used.has(name));
+}
+
+function subPathOf({ subPath, subPathExpr }: VolumeMount, environment: readonly EnvironmentVariable[]): string[] {
+  let path = subPath ?? "";
+  if (subPathExpr !== undefined && subPathExpr !== "") {
+    const values = new Map(environment.map(({ name, value }) => [name, value]));
+    path = expandVariables(subPathExpr, (name) => {
+      const value = values.get(name);
+      if (value === undefined) throw new ContainerConfigError(`missing value for "${name}" in subPathExpr`);
+      return value;
+    });
+  }
+  try {
+    return subPathElements(path);
+  } catch (error) {
+    throw new ContainerConfigError(toError(error).message, { cause: error });
+  }
+}
+
+function propagationOf({ mountPropagation }: VolumeMount): MountPropagation {
+  if (mountPropagation === "Bidirectional") return MountPropagation.PROPAGATION_BIDIRECTIONAL;
+  if (mountPropagation === "HostToContainer") return MountPropagation.PROPAGATION_HOST_TO_CONTAINER;
+  return MountPropagation.PROPAGATION_PRIVATE;
+}

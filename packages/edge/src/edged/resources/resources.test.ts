@@ -47,7 +47,7 @@ for (const [text, value, milli] of quantities)
 
 for (const text of ["", ".", "1x", "Mi", "1 Gi", "0x10", "1e", "--1", "NaN", "1".repeat(500)])
   test(`refuses the quantity ${JSON.stringify(text.slice(0, 10))}`, () =>
-    assert.throws(() => parseNano(text), { details: { code: "InvalidQuantity", text } }));
+    assert.throws(() => parseNano(text), { code: "BadQuantity" }));
 
 test("a formatted quantity reads as what it was", () => {
   fc.assert(

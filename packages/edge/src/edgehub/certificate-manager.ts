@@ -1,0 +1,143 @@
+import { readFileSync } from "node:fs";
+import { Backoff, type Clock, type Logger, toError } from "@kedge/runtime";
+import type { TlsIdentity } from "@kedge/transport";
+import { loadIdentity, type StoredIdentity } from "./certificate-files.ts";
+import { HubError } from "./hub-error.ts";
+import type { CertificateServer } from "./obtain-certificate.ts";
+
+export interface CertificateConfig extends CertificateServer {
+  /** From the configuration file; used if there is no {@link bootstrapFile}. */
+  readonly token: string;
+  /** Where `keadm join` leaves the token. */
+  readonly bootstrapFile: string;
+  readonly rotate: boolean;
+}
+
+export interface CertificateDeps {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The token has served and can be forgotten. */
+  readonly onTokenUsed?: (() => void) | undefined;
+}
+
+/** Share of a certificate's lifetime after which we ask for the next, drawn anew each time so that nodes spread out. */
+const ROTATE_SHARE_MIN = 0.7;
+const ROTATE_SHARE_MAX = 0.9;
+/** Long timers overflow and do not see clock changes. */
+const CHECK_MS_MAX = 60 * 60 * 1000;
+
+/** This node's certificate: obtained with a token once, then renewed with itself. */
+export class CertificateManager {
+  readonly #config: CertificateConfig;
+  readonly #deps: CertificateDeps;
+
+  constructor(config: CertificateConfig, deps: CertificateDeps) {
+    this.#config = config;
+    this.#deps = deps;
+  }
+
+  /** Whether the files hold a pair for this node, be it expired. */
+  get present(): boolean {
+    return this.#load().state === "usable";
+  }
+
+  /**
+   * The certificate to connect with now, joining with the token if there is none that could serve.
+   *
+   * @throws {HubError} with the one cause and the one thing to do.
+   */
+  async identity(signal: AbortSignal): Promise<TlsIdentity> {
+    const stored = this.#load();
+    const now = this.#deps.clock.now();
+    if (stored.state === "usable" && now < stored.notAfterMs) return stored.identity;
+    const token = this.#token();
+    if (token === "") {
+      if (stored.state !== "usable") throw this.#noCertificate(stored);
+      // Perhaps our clock is wrong; the server judges by its own (W12).
+      this.#deps.logger.warn(
+        { notAfter: new Date(stored.notAfterMs).toISOString() },
+        "this node's certificate has expired by our clock and there is no join token: set the clock, or set edgeHub.token to a new token from `keadm gettoken`",
+      );
+      return stored.identity;
+    }
+    this.#deps.logger.info({ server: this.#config.httpServer, why: reasonOf(stored) }, "joining with the token");
+    const { joinWithToken } = await import("./obtain-certificate.ts"); // needed once in a node's life
+    await joinWithToken(this.#config, token, signal);
+    const joined = this.#load();
+    if (joined.state !== "usable")
+      throw new HubError(`the certificate that the cloud issued cannot be used: ${reasonOf(joined)}`, {
+        code: "BadCertificate",
+        reason: reasonOf(joined),
+      });
+    this.#deps.logger.info({ notAfter: new Date(joined.notAfterMs).toISOString() }, "certificate obtained");
+    this.#deps.onTokenUsed?.();
+    return joined.identity;
+  }
+
+  /** Renews the certificate in time, for as long as `signal` lets it; `onRotated` after each renewal. */
+  async rotate(onRotated: () => void, signal: AbortSignal): Promise<void> {
+    if (!this.#config.rotate) return;
+    const { clock, logger } = this.#deps;
+    const share = ROTATE_SHARE_MIN + Math.random() * (ROTATE_SHARE_MAX - ROTATE_SHARE_MIN);
+    const backoff = new Backoff({ initialMs: 2_000, maxMs: 32_000, jitter: 0.1 });
+    for (;;) {
+      const stored = this.#load();
+      const waitMs = this.#untilRotation(stored, share);
+      if (stored.state !== "usable" || waitMs > 0) {
+        await clock.sleep(Math.min(waitMs, CHECK_MS_MAX), signal);
+        continue;
+      }
+      try {
+        const { renewCertificate } = await import("./obtain-certificate.ts");
+        await renewCertificate(this.#config, stored.identity, signal);
+        backoff.reset();
+        logger.info({}, "certificate renewed");
+        onRotated();
+      } catch (error) {
+        signal.throwIfAborted();
+        const retryMs = backoff.next();
+        logger.error({ error: toError(error), retryMs }, "certificate not renewed");
+        await clock.sleep(retryMs, signal);
+      }
+    }
+  }
+
+  #untilRotation(stored: StoredIdentity, share: number): number {
+    const now = this.#deps.clock.now();
+    if (stored.state !== "usable") return CHECK_MS_MAX;
+    if (now >= stored.notAfterMs && this.#token() !== "") return CHECK_MS_MAX; // connecting joins anew
+    return stored.notBeforeMs + share * (stored.notAfterMs - stored.notBeforeMs) - now;
+  }
+
+  #load(): StoredIdentity {
+    return loadIdentity(this.#config.paths, this.#config.nodeName);
+  }
+
+  /** Read at each try: an operator may put a new token in place while we wait. */
+  #token(): string {
+    try {
+      return readFileSync(this.#config.bootstrapFile, "utf8").trim();
+    } catch {
+      return this.#config.token.trim();
+    }
+  }
+
+  #noCertificate(stored: Exclude<StoredIdentity, { state: "usable" }>): HubError {
+    const { certFile } = this.#config.paths;
+    return new HubError(
+      `this node has no certificate (${reasonOf(stored)}) and no join token: set edgeHub.token to a token from \`keadm gettoken\``,
+      { code: "NoCertificate", certFile },
+    );
+  }
+}
+
+function reasonOf(stored: StoredIdentity): string {
+  switch (stored.state) {
+    case "usable":
+      return `the certificate expired at ${new Date(stored.notAfterMs).toISOString()}`;
+    case "wrongNode":
+      return `the certificate is for "${stored.commonName}"`;
+    default:
+      return stored.reason;
+  }
+}

@@ -1,0 +1,200 @@
+import type { DatabaseSync } from "node:sqlite";
+import { ChannelHeader, CONNECTION_USE_MESSAGES } from "@kedge/protocol";
+import { type Clock, Component, type Logger, systemClock, toError } from "@kedge/runtime";
+import type { GroupCommit } from "@kedge/sqlite";
+import { connectWebSocket, type LinkClosed, type WebSocketLink } from "@kedge/transport";
+import type { EdgeBus } from "../edge-messages.ts";
+import { type CertificateConfig, CertificateManager } from "./certificate-manager.ts";
+import { DownstreamRouter } from "./downstream-router.ts";
+import { explainFailure } from "./explain-failure.ts";
+import type { HubError } from "./hub-error.ts";
+import { ReconnectPolicy } from "./reconnect-policy.ts";
+import { type UpstreamConfig, UpstreamQueue } from "./upstream-queue.ts";
+
+export interface EdgeHubConfig extends UpstreamConfig {
+  readonly nodeName: string;
+  readonly projectId: string;
+  /** `host:port` of the WebSocket. */
+  readonly server: string;
+  readonly handshakeTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+  readonly certificate: Omit<CertificateConfig, "nodeName" | "timeoutMs">;
+}
+
+export interface EdgeHubDeps {
+  readonly logger: Logger;
+  readonly bus: EdgeBus;
+  readonly db: DatabaseSync;
+  readonly commits: GroupCommit;
+  readonly clock?: Clock;
+  /** The join token has served: it need not be kept. */
+  readonly onTokenUsed?: () => void;
+}
+
+/** Links that end sooner than this, this many times in a row, point to another host with our name. */
+const SHORT_LINK_MS = 5_000;
+const SHORT_LINKS_SUSPICIOUS = 4;
+
+/** The node's connection to the cloud: there whenever the cloud is, and never in the way when it is not. */
+export class EdgeHub extends Component {
+  readonly #config: EdgeHubConfig;
+  readonly #deps: EdgeHubDeps & { readonly clock: Clock };
+  readonly #certificates: CertificateManager;
+  readonly #upstream: UpstreamQueue;
+  /** One for all links: what an earlier link brought is done before the next one brings more of the same object. */
+  readonly #router: DownstreamRouter;
+  readonly #handles = new DisposableStack();
+  readonly #policy = new ReconnectPolicy();
+  #link: WebSocketLink | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+  #shortLinks = 0;
+  #toldFailure = "";
+
+  private constructor(config: EdgeHubConfig, deps: EdgeHubDeps) {
+    super();
+    const clock = deps.clock ?? systemClock;
+    this.#config = config;
+    this.#deps = { ...deps, clock };
+    const { nodeName, handshakeTimeoutMs, certificate } = config;
+    const { logger, onTokenUsed } = deps;
+    this.#certificates = new CertificateManager(
+      { ...certificate, nodeName, timeoutMs: handshakeTimeoutMs },
+      { logger, clock, onTokenUsed },
+    );
+    this.#upstream = new UpstreamQueue(config, { ...deps, clock });
+    this.#router = new DownstreamRouter(
+      {
+        bus: deps.bus,
+        logger,
+        resolve: (reply) => this.#upstream.resolve(reply),
+        reply: (message) => this.#upstream.send(message),
+      },
+      this.signal,
+    );
+  }
+
+  /**
+   * Starts connecting and returns; connecting itself may take for ever.
+   *
+   * @throws {HubError} if this node was never joined, and joining fails for a reason that does not heal by itself.
+   */
+  static async start(config: EdgeHubConfig, deps: EdgeHubDeps, signal: AbortSignal): Promise<EdgeHub> {
+    await using scope = new AsyncDisposableStack();
+    const hub = scope.use(new EdgeHub(config, deps));
+    if (!hub.#certificates.present) await hub.#joinFirst(signal);
+    hub.#answer();
+    hub.#running = Promise.all([hub.#stayConnected(), hub.#rotate()]);
+    scope.move();
+    return hub;
+  }
+
+  async #joinFirst(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#certificates.identity(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const failure = explainFailure(error, this.#config.certificate.httpServer);
+      if (!failure.retryable) throw failure;
+      this.#tell(failure, 0);
+    }
+  }
+
+  #answer(): void {
+    const { bus } = this.#deps;
+    this.#handles.use(bus.handle("hub/send", (message) => this.#upstream.send(message)));
+    this.#handles.use(
+      bus.handle("hub/request", ({ message, timeoutMs }, signal) => this.#upstream.request(message, timeoutMs, signal)),
+    );
+  }
+
+  async #stayConnected(): Promise<void> {
+    const { clock } = this.#deps;
+    while (!this.signal.aborted) {
+      let waitMs: number;
+      try {
+        const link = await this.#connect();
+        const sinceMs = clock.monotonic();
+        const closed = await this.#serve(link);
+        waitMs = this.#afterLink(closed, clock.monotonic() - sinceMs);
+      } catch (error) {
+        if (this.signal.aborted) return;
+        const failure = explainFailure(error, this.#config.server);
+        waitMs = this.#policy.afterFailure(failure, clock.monotonic());
+        this.#tell(failure, waitMs);
+      }
+      await clock.sleep(waitMs, this.signal).catch(() => undefined);
+    }
+  }
+
+  async #connect(): Promise<WebSocketLink> {
+    const { server, projectId, nodeName, handshakeTimeoutMs, writeTimeoutMs, heartbeatMs } = this.#config;
+    const tls = await this.#certificates.identity(this.signal);
+    return connectWebSocket(
+      {
+        url: `wss://${server}/${projectId}/${nodeName}/events`,
+        headers: {
+          [ChannelHeader.nodeId]: nodeName,
+          [ChannelHeader.projectId]: projectId,
+          [ChannelHeader.connectionUse]: CONNECTION_USE_MESSAGES,
+        },
+        tls,
+        handshakeTimeoutMs,
+        writeTimeoutMs,
+        // Silence is noticed at the third of these (W35); a stock cloud never speaks by itself, but answers pings.
+        pingAfterMs: heartbeatMs / 2,
+        logger: this.#deps.logger,
+      },
+      this.signal,
+    );
+  }
+
+  async #serve(link: WebSocketLink): Promise<LinkClosed> {
+    const { bus, logger } = this.#deps;
+    this.#link = link;
+    this.#toldFailure = "";
+    logger.info({ server: this.#config.server }, "connected to the cloud");
+    const sending = this.#upstream.serve(link, this.signal);
+    bus.notify("hub/connection", { connected: true });
+    link.receive((message) => this.#router.take(message));
+    const closed = await link.closed;
+    this.#link = undefined;
+    await sending;
+    bus.notify("hub/connection", { connected: false });
+    return closed;
+  }
+
+  #afterLink({ reason, detail }: LinkClosed, livedMs: number): number {
+    this.#shortLinks = livedMs < SHORT_LINK_MS ? this.#shortLinks + 1 : 0;
+    const facts = { reason, detail, livedMs: Math.round(livedMs) };
+    if (!this.signal.aborted) this.#deps.logger.warn(facts, "connection to the cloud ended");
+    if (this.#shortLinks === SHORT_LINKS_SUSPICIOUS)
+      this.#deps.logger.error(
+        { nodeName: this.#config.nodeName },
+        `the cloud ends our connection again and again: does another host use the node name ${this.#config.nodeName}? If so give one of them another hostnameOverride`,
+      );
+    return this.#policy.afterLink(livedMs, this.#deps.clock.monotonic());
+  }
+
+  /** The same failure again and again is worth one line. */
+  #tell(failure: HubError, retryMs: number): void {
+    const facts = { code: failure.code, retryMs: Math.round(retryMs), error: failure.cause ?? failure };
+    if (failure.message === this.#toldFailure) this.#deps.logger.debug(facts, failure.message);
+    else this.#deps.logger.error(facts, failure.message);
+    this.#toldFailure = failure.message;
+  }
+
+  async #rotate(): Promise<void> {
+    try {
+      await this.#certificates.rotate(() => void this.#link?.close("certificate renewed"), this.signal);
+    } catch (error) {
+      if (!this.signal.aborted) this.#deps.logger.error({ error: toError(error) }, "certificate rotation ended");
+    }
+  }
+
+  protected override async stop(): Promise<void> {
+    this.#handles.dispose();
+    this.#upstream.stop();
+    await this.#link?.close("edgecore stops");
+    await this.#running;
+  }
+}

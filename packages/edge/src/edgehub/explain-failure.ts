@@ -1,0 +1,104 @@
+import { hasCode, toError } from "@kedge/runtime";
+import { LinkError } from "@kedge/transport";
+import { HubError } from "./hub-error.ts";
+
+const UNKNOWN_AUTHORITY = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "CERT_SIGNATURE_FAILURE",
+]);
+
+/**
+ * What went wrong between us and the cloud, as one cause and one thing to do.
+ *
+ * @param address `host:port`, or the URL, that was tried.
+ */
+export function explainFailure(thrown: unknown, address: string): HubError {
+  if (thrown instanceof HubError) return thrown;
+  const error = toError(thrown);
+  if (thrown instanceof LinkError && thrown.details.code === "Refused") return explainRefusal(thrown);
+  const code = failureCode(error);
+  const failure = (message: string, details: HubError["details"]) => new HubError(message, details, { cause: error });
+  switch (code) {
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+    case "EAI_FAIL":
+    case "EAI_NONAME":
+      return failure(`the name in ${address} cannot be resolved: check the address and this host's DNS`, {
+        code: "NameNotResolved",
+        host: address,
+      });
+    case "ECONNREFUSED":
+      return failure(`nothing listens at ${address}: check the address, and that cloudcore runs`, {
+        code: "ConnectionRefused",
+        address,
+      });
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "ETIMEDOUT":
+    case "ConnectTimeout":
+      return failure(`${address} does not answer: check routes and firewalls between here and there`, {
+        code: "Unreachable",
+        address,
+      });
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+      return failure(
+        `the certificate of ${address} is for another name: add this one to advertiseAddress or dnsNames in cloudcore.yaml`,
+        { code: "WrongServerName", address },
+      );
+    case "CERT_NOT_YET_VALID":
+      return failure(`the certificate of ${address} is not valid yet by this host's clock: set the clock`, {
+        code: "ClockWrong",
+        address,
+      });
+    case "CERT_HAS_EXPIRED":
+      return failure(
+        `the certificate of ${address} has expired by this host's clock: check the clock, else renew cloudcore's certificate`,
+        { code: "ServerCertificateExpired", address },
+      );
+  }
+  if (UNKNOWN_AUTHORITY.has(code))
+    return failure(
+      `${address} shows a certificate of another authority than ours: if the cloud was set up anew, join again with a new token`,
+      { code: "UnknownAuthority", address },
+    );
+  // The peer's TLS alerts, such as ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED or ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED.
+  if (/ALERT.*(CERTIFICATE|UNKNOWN_CA)/.test(code))
+    return failure(
+      `${address} does not accept this node's certificate: if it has expired or the cloud was set up anew, join again with a new token`,
+      { code: "CertificateRejected", address },
+    );
+  return failure(`cannot connect to ${address}: ${error.message}`, { code: "ConnectFailed", address });
+}
+
+function failureCode(error: Error): string {
+  if (hasCode(error, "ConnectTimeout")) return "ConnectTimeout";
+  if (error instanceof LinkError && error.details.code === "ConnectFailed") return error.details.cause;
+  if (error instanceof AggregateError && error.errors.length > 0) return failureCode(toError(error.errors[0]));
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" ? code : "";
+}
+
+function explainRefusal(refusal: LinkError): HubError {
+  const { details } = refusal;
+  if (details.code !== "Refused") return new HubError(refusal.message, { code: "NotConnected" }, { cause: refusal });
+  const { httpStatus, reason, retryAfterSeconds } = details;
+  const says = reason === "" ? "" : `: ${reason}`;
+  const retryAfterMs = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000;
+  const todo: Record<number, string> = {
+    401: "join again with a new token",
+    403: "check that the certificate is this node's, or join again with a new token",
+    404: "check that websocket.server names cloudcore's WebSocket port, 10000 by default",
+    409: "another host uses this node's name: give one of them another hostnameOverride",
+    429: "too many nodes at once, or the cloud's nodeLimit is reached: raise it if this stays",
+    503: "the cloud is busy or starting: we try again",
+  };
+  return new HubError(
+    `the cloud refused this node with HTTP status ${httpStatus}${says}; ${todo[httpStatus] ?? "see cloudcore's log"}`,
+    { code: "ServerRefused", httpStatus, retryAfterMs },
+    { cause: refusal },
+  );
+}

@@ -1,0 +1,141 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { type CertificatePaths, certificatePem, saveCa, savePair } from "./certificate-files.ts";
+import { callCertificateApi } from "./certificate-api.ts";
+import { newCertificateRequest } from "./certificate-request.ts";
+import { explainFailure } from "./explain-failure.ts";
+import { HubError } from "./hub-error.ts";
+import { parseJoinToken } from "./join-token.ts";
+
+export interface CertificateServer {
+  readonly nodeName: string;
+  /** `https://host:10002`. */
+  readonly httpServer: string;
+  readonly timeoutMs: number;
+  readonly paths: CertificatePaths;
+}
+
+/**
+ * Joins with a token: fetches the CA, which the token pins by its hash, and gets a certificate for this node.
+ *
+ * @throws {HubError} with the one cause and the one thing to do.
+ * @see `cloud-edge-protocol` §2.3
+ */
+export async function joinWithToken(server: CertificateServer, tokenText: string, signal: AbortSignal): Promise<void> {
+  const token = parseJoinToken(tokenText);
+  const ca = await fetchCa(server, token.caHash, signal);
+  saveCa(server.paths, ca);
+  try {
+    await requestCertificate(server, { ca, headers: { authorization: `Bearer ${token.bearer}` } }, signal);
+  } catch (error) {
+    // Which of two clocks is wrong only the server can judge; it has refused us.
+    const expired = token.expiresMs !== undefined && token.expiresMs <= Date.now();
+    if (!(error instanceof HubError) || error.code !== "TokenRefused" || !expired) throw error;
+    throw new HubError(
+      `the join token expired at ${new Date(token.expiresMs).toISOString()}: get a new one with \`keadm gettoken\``,
+      { code: "TokenExpired", expiredMs: token.expiresMs },
+      { cause: error },
+    );
+  }
+}
+
+/** Gets a new certificate on the strength of the present one. @throws {HubError} @see `cloud-edge-protocol` §2.4 */
+export async function renewCertificate(
+  server: CertificateServer,
+  present: { readonly ca: string; readonly cert: string; readonly key: string },
+  signal: AbortSignal,
+): Promise<void> {
+  await requestCertificate(server, { ca: present.ca, headers: {}, identity: present }, signal);
+}
+
+async function fetchCa(
+  { httpServer, timeoutMs }: CertificateServer,
+  hash: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const { httpStatus, body } = await call({ server: httpServer, path: "/ca.crt", timeoutMs }, signal);
+  if (httpStatus !== 200) throw unexpected(httpServer, "/ca.crt", httpStatus, body);
+  const found = createHash("sha256").update(body).digest("hex");
+  if (found !== hash)
+    throw new HubError(
+      `${httpServer} is not the cloud that this token is from: its CA has hash ${found}, the token says ${hash}; check the address and get a new token`,
+      { code: "CaHashMismatch", expected: hash, found },
+    );
+  return certificatePem(body);
+}
+
+interface Authority {
+  readonly ca: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly identity?: { readonly cert: string; readonly key: string };
+}
+
+async function requestCertificate(server: CertificateServer, authority: Authority, signal: AbortSignal): Promise<void> {
+  const { nodeName, httpServer, timeoutMs, paths } = server;
+  const { ca, headers, identity } = authority;
+  const { csr, privateKey } = newCertificateRequest(nodeName);
+  const { httpStatus, body } = await call(
+    {
+      server: httpServer,
+      path: "/edge.crt",
+      headers: { ...headers, NodeName: nodeName },
+      body: csr,
+      ca,
+      identity: identity && { cert: identity.cert, key: identity.key },
+      timeoutMs,
+    },
+    signal,
+  );
+  if (httpStatus === 401 || httpStatus === 403) {
+    const what = identity === undefined ? "join token" : "present certificate";
+    throw new HubError(
+      `${httpServer} refused the ${what} of node ${nodeName}${quoted(body)}: get a new token with \`keadm gettoken\` and set it in edgeHub.token`,
+      { code: "TokenRefused" },
+    );
+  }
+  if (httpStatus !== 200) throw unexpected(httpServer, "/edge.crt", httpStatus, body);
+  const cert = certificatePem(body);
+  checkCertificate(cert, privateKey, nodeName);
+  savePair(paths, { cert, key: privateKey.export({ type: "sec1", format: "pem" }).toString() });
+}
+
+/** What we got must be what we asked for, or the next start would find files that it cannot use. */
+function checkCertificate(
+  cert: string,
+  key: Parameters<X509Certificate["checkPrivateKey"]>[0],
+  nodeName: string,
+): void {
+  const reason = (() => {
+    try {
+      return new X509Certificate(cert).checkPrivateKey(key) ? undefined : "it is for another key";
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  })();
+  if (reason === undefined) return;
+  throw new HubError(`the cloud issued a certificate for node ${nodeName} that cannot be used: ${reason}`, {
+    code: "BadCertificate",
+    reason,
+  });
+}
+
+async function call(...[options, signal]: Parameters<typeof callCertificateApi>) {
+  try {
+    return await callCertificateApi(options, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw explainFailure(error, options.server);
+  }
+}
+
+function unexpected(server: string, path: string, httpStatus: number, body: Buffer): HubError {
+  return new HubError(`${server}${path} answered with HTTP status ${httpStatus}${quoted(body)}; see cloudcore's log`, {
+    code: "ServerRefused",
+    httpStatus,
+    retryAfterMs: undefined,
+  });
+}
+
+function quoted(body: Buffer): string {
+  const text = body.toString("utf8", 0, 300).trim();
+  return text === "" ? "" : ` (${text})`;
+}

@@ -1,0 +1,143 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { decodeMessage, encodeMessage, type Message, parseResource } from "@kedge/protocol";
+import type { Logger } from "@kedge/runtime";
+import { type GroupCommit, migrate } from "@kedge/sqlite";
+import { HubError } from "./hub-error.ts";
+
+/** What may wait on disk for the cloud; beyond it the policy of {@link OutboxClass} applies. */
+export const OUTBOX_MESSAGES_MAX = 10_000;
+export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
+/** Events tell a story that pales with time: of more than these the oldest go. */
+export const OUTBOX_EVENTS_MAX = 1_000;
+/** Read from disk at once. */
+const PAGE_MESSAGES = 32;
+
+/**
+ * What happens to a message when there is no room: of `event` the oldest is dropped, with a log line; a `report` (device
+ * values, MQTT uploads, task results) is refused with `QueueFull`, so that its sender slows down and keeps it.
+ */
+export type OutboxClass = "event" | "report";
+
+export interface OutboxEntry {
+  readonly seq: number;
+  readonly message: Message;
+}
+
+const MIGRATIONS = [
+  `CREATE TABLE kedge_outbox (
+     seq INTEGER PRIMARY KEY AUTOINCREMENT,
+     msg_id TEXT NOT NULL UNIQUE,
+     class TEXT NOT NULL,
+     bytes INTEGER NOT NULL,
+     message TEXT NOT NULL) STRICT;
+   CREATE INDEX kedge_outbox_class ON kedge_outbox (class, seq)`,
+];
+
+export function outboxClass({ route }: Message): OutboxClass {
+  return parseResource(route.resource)?.type === "event" ? "event" : "report";
+}
+
+/** Messages that the node has accepted and the cloud must get, in order, on disk. */
+export class Outbox {
+  readonly #commits: GroupCommit;
+  readonly #logger: Logger;
+  readonly #insert: StatementSync;
+  readonly #page: StatementSync;
+  readonly #removeUpTo: StatementSync;
+  readonly #oldestEvent: StatementSync;
+  readonly #has: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #totals: StatementSync;
+  #messages = 0;
+  #bytes = 0;
+  #events = 0;
+  #dropped = 0;
+
+  constructor(db: DatabaseSync, commits: GroupCommit, logger: Logger) {
+    migrate(db, "edgehub", MIGRATIONS);
+    this.#commits = commits;
+    this.#logger = logger;
+    this.#insert = db.prepare("INSERT INTO kedge_outbox (msg_id, class, bytes, message) VALUES (?, ?, ?, ?)");
+    this.#page = db.prepare("SELECT seq, message FROM kedge_outbox WHERE seq > ? ORDER BY seq LIMIT ?");
+    this.#removeUpTo = db.prepare("DELETE FROM kedge_outbox WHERE seq <= ?");
+    this.#oldestEvent = db.prepare("SELECT seq, bytes FROM kedge_outbox WHERE class = 'event' ORDER BY seq LIMIT 1");
+    this.#has = db.prepare("SELECT 1 FROM kedge_outbox WHERE msg_id = ?");
+    this.#remove = db.prepare("DELETE FROM kedge_outbox WHERE seq = ?");
+    this.#totals = db.prepare(
+      "SELECT count(*) AS messages, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(class = 'event'), 0) AS events FROM kedge_outbox",
+    );
+    this.#count();
+  }
+
+  /** How many messages wait, those included that were sent and may yet have to be sent again. */
+  get waiting(): number {
+    return this.#messages;
+  }
+
+  /**
+   * Accepts a message; one with an id that waits already is accepted as the same.
+   *
+   * @throws {HubError} `QueueFull`, by the policy of its class.
+   */
+  async add(message: Message): Promise<void> {
+    const text = encodeMessage(message);
+    const kind = outboxClass(message);
+    await this.#write(() => {
+      if (this.#has.get(message.header.msg_id) !== undefined) return;
+      this.#makeRoom(kind, text.length);
+      this.#insert.run(message.header.msg_id, kind, text.length, text);
+      this.#messages += 1;
+      this.#bytes += text.length;
+      if (kind === "event") this.#events += 1;
+    });
+  }
+
+  /** The messages that follow `seq`, oldest first, a page of them. */
+  after(seq: number): OutboxEntry[] {
+    const rows = this.#page.all(seq, PAGE_MESSAGES) as unknown as { seq: number; message: string }[];
+    return rows.map((row) => ({ seq: row.seq, message: decodeMessage(row.message) }));
+  }
+
+  /** Forgets what the cloud has: every message up to this number. */
+  async removeUpTo(seq: number): Promise<void> {
+    await this.#write(() => {
+      this.#removeUpTo.run(seq);
+      this.#count();
+    });
+  }
+
+  async #write(work: () => void): Promise<void> {
+    try {
+      await this.#commits.write(work);
+    } catch (error) {
+      this.#count(); // what `work` counted was rolled back
+      throw error;
+    }
+  }
+
+  #makeRoom(kind: OutboxClass, bytes: number): void {
+    const full = () => this.#messages >= OUTBOX_MESSAGES_MAX || this.#bytes + bytes > OUTBOX_BYTES_MAX;
+    while (this.#events > 0 && (full() || (kind === "event" && this.#events >= OUTBOX_EVENTS_MAX))) {
+      const oldest = this.#oldestEvent.get();
+      this.#remove.run(Number(oldest?.["seq"]));
+      this.#messages -= 1;
+      this.#bytes -= Number(oldest?.["bytes"]);
+      this.#events -= 1;
+      this.#dropped += 1;
+      if (Math.log2(this.#dropped) % 1 === 0)
+        this.#logger.warn({ dropped: this.#dropped }, "the outbox is full: oldest events dropped");
+    }
+    if (full())
+      throw new HubError(
+        `${this.#messages} messages (${this.#bytes} bytes) wait for the cloud already; no more are taken until it is back`,
+        { code: "QueueFull", waiting: this.#messages, waitingMax: OUTBOX_MESSAGES_MAX },
+      );
+  }
+
+  #count(): void {
+    const row = this.#totals.get();
+    this.#messages = Number(row?.["messages"]);
+    this.#bytes = Number(row?.["bytes"]);
+    this.#events = Number(row?.["events"]);
+  }
+}

@@ -29,3 +29,10 @@ export type { TokenRequest, TokenReview } from "kubernetes-types/authentication/
 export type { SubjectAccessReview } from "kubernetes-types/authorization/v1.js";
 export type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from "kubernetes-types/storage/v1.js";
 export type { CustomResourceDefinition } from "kubernetes-types/apiextensions/v1.js";
+export type { CronJob, Job, JobSpec } from "kubernetes-types/batch/v1.js";
+export type { Ingress, IngressClass, NetworkPolicy } from "kubernetes-types/networking/v1.js";
+export type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from "kubernetes-types/rbac/v1.js";
+export type { PriorityClass } from "kubernetes-types/scheduling/v1.js";
+export type { PodDisruptionBudget } from "kubernetes-types/policy/v1.js";
+export type { RuntimeClass } from "kubernetes-types/node/v1.js";
+export type { HorizontalPodAutoscaler } from "kubernetes-types/autoscaling/v2.js";

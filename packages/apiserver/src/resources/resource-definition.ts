@@ -33,7 +33,12 @@ export interface ResourceDefinition {
   /** For strategic merge patch; absent: not supported (custom resources). */
   readonly patchSchema?: PatchSchema;
 
-  /** Removes members that the schema does not know, in place. @returns their paths, for strict field validation. */
+  /**
+   * Removes members that the schema does not know, in place, and brings quantities and times into canonical form.
+   *
+   * @returns the paths of what went, for strict field validation.
+   * @throws DecodeError when a built-in field has a value of another type: 400.
+   */
   prune(object: KubeObject): string[];
   /** Fills what the user may leave out, in place. */
   applyDefaults(object: KubeObject): void;

@@ -1,0 +1,231 @@
+import {
+  type ClusterRoleBinding,
+  type CronJob,
+  type CSIDriver,
+  equalJson,
+  type FieldError,
+  invalidError,
+  type HorizontalPodAutoscaler,
+  type IngressClass,
+  type Job,
+  type JobSpec,
+  type NetworkPolicy,
+  notSupportedError,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type PriorityClass,
+  requiredError,
+  type RoleBinding,
+  type RuntimeClass,
+  type StorageClass,
+  type VolumeAttachment,
+} from "@kedge/kube";
+import type { BuiltinStrategy } from "../builtin-strategy.ts";
+import { templateErrors } from "../validation/workload-validation.ts";
+import { defaultPodTemplate } from "./pod-spec-defaults.ts";
+
+const RBAC_GROUP = "rbac.authorization.k8s.io";
+const SUBJECT_KINDS = ["ServiceAccount", "User", "Group"];
+
+export const roleBindingStrategy: BuiltinStrategy<RoleBinding | ClusterRoleBinding> = {
+  applyDefaults({ roleRef, subjects }) {
+    if (roleRef !== undefined) roleRef.apiGroup ||= RBAC_GROUP;
+    for (const subject of subjects ?? [])
+      if (subject.kind === "User" || subject.kind === "Group") subject.apiGroup ||= RBAC_GROUP;
+  },
+  validate({ kind, roleRef, subjects }) {
+    const errors: FieldError[] = [];
+    const roles = kind === "ClusterRoleBinding" ? ["ClusterRole"] : ["Role", "ClusterRole"];
+    if (roleRef?.apiGroup !== RBAC_GROUP)
+      errors.push(notSupportedError("roleRef.apiGroup", roleRef?.apiGroup ?? "", [RBAC_GROUP]));
+    if (!roles.includes(roleRef?.kind ?? ""))
+      errors.push(notSupportedError("roleRef.kind", roleRef?.kind ?? "", roles));
+    if (!roleRef?.name) errors.push(requiredError("roleRef.name"));
+    for (const [index, subject] of (subjects ?? []).entries()) {
+      const field = `subjects[${index}]`;
+      if (!subject.name) errors.push(requiredError(`${field}.name`));
+      if (!SUBJECT_KINDS.includes(subject.kind))
+        errors.push(notSupportedError(`${field}.kind`, subject.kind, SUBJECT_KINDS));
+      if (subject.kind === "ServiceAccount" && !subject.namespace) errors.push(requiredError(`${field}.namespace`));
+    }
+    return errors;
+  },
+  validateUpdate: ({ roleRef }, old) =>
+    equalJson(roleRef, old.roleRef) ? [] : [invalidError("roleRef", roleRef, "cannot change roleRef")],
+};
+
+export const persistentVolumeStrategy: BuiltinStrategy<PersistentVolume> = {
+  applyDefaults({ spec }) {
+    if (spec === undefined) return;
+    spec.persistentVolumeReclaimPolicy ||= "Retain";
+    spec.volumeMode ||= "Filesystem";
+    if (spec.hostPath !== undefined) spec.hostPath.type ??= "";
+  },
+  prepareCreate: (volume) => void Object.assign(volume, { status: { phase: "Pending" } }),
+  validate({ spec }) {
+    const errors: FieldError[] = [];
+    if ((spec?.accessModes ?? []).length === 0) errors.push(requiredError("spec.accessModes"));
+    if (spec?.capacity?.["storage"] === undefined) errors.push(requiredError("spec.capacity"));
+    return errors;
+  },
+};
+
+export const persistentVolumeClaimStrategy: BuiltinStrategy<PersistentVolumeClaim> = {
+  applyDefaults({ spec }) {
+    if (spec !== undefined) spec.volumeMode ||= "Filesystem";
+  },
+  prepareCreate: (claim) => void Object.assign(claim, { status: { phase: "Pending" } }),
+  validate({ spec }) {
+    const errors: FieldError[] = [];
+    if ((spec?.accessModes ?? []).length === 0)
+      errors.push(requiredError("spec.accessModes", "at least 1 access mode is required"));
+    if (spec?.resources?.requests?.["storage"] === undefined) errors.push(requiredError("spec.resources[storage]"));
+    return errors;
+  },
+};
+
+export const storageClassStrategy: BuiltinStrategy<StorageClass> = {
+  applyDefaults(storageClass) {
+    storageClass.reclaimPolicy ||= "Delete";
+    storageClass.volumeBindingMode ||= "Immediate";
+  },
+  validate: ({ provisioner }) => (provisioner ? [] : [requiredError("provisioner")]),
+  validateUpdate({ parameters, provisioner }, old) {
+    const errors: FieldError[] = [];
+    if (!equalJson(parameters, old.parameters))
+      errors.push(invalidError("parameters", parameters, "updates to parameters are forbidden."));
+    if (provisioner !== old.provisioner)
+      errors.push(invalidError("provisioner", provisioner, "updates to provisioner are forbidden."));
+    return errors;
+  },
+};
+
+export const csiDriverStrategy: BuiltinStrategy<CSIDriver> = {
+  applyDefaults({ spec }) {
+    spec.attachRequired ??= true;
+    spec.podInfoOnMount ??= false;
+    spec.storageCapacity ??= false;
+    spec.fsGroupPolicy ||= "ReadWriteOnceWithFSType";
+    if ((spec.volumeLifecycleModes ?? []).length === 0) spec.volumeLifecycleModes = ["Persistent"];
+    spec.requiresRepublish ??= false;
+    spec.seLinuxMount ??= false;
+  },
+};
+
+export const volumeAttachmentStrategy: BuiltinStrategy<VolumeAttachment> = {
+  prepareCreate: (attachment) => void Object.assign(attachment, { status: { attached: false } }),
+  validate({ spec }) {
+    const errors: FieldError[] = [];
+    if (!spec?.attacher) errors.push(requiredError("spec.attacher"));
+    if (!spec?.nodeName) errors.push(requiredError("spec.nodeName"));
+    return errors;
+  },
+  validateUpdate: ({ spec }, old) =>
+    equalJson(spec, old.spec) ? [] : [invalidError("spec", spec, "field is immutable")],
+};
+
+export const priorityClassStrategy: BuiltinStrategy<PriorityClass> = {
+  applyDefaults(priority) {
+    priority.preemptionPolicy ||= "PreemptLowerPriority";
+  },
+  validateUpdate: ({ value }, old) =>
+    value === old.value ? [] : [invalidError("value", value, "may not be changed in an update.")],
+};
+
+export const runtimeClassStrategy: BuiltinStrategy<RuntimeClass> = {
+  validate: ({ handler }) => (handler ? [] : [requiredError("handler")]),
+  validateUpdate: ({ handler }, old) =>
+    handler === old.handler ? [] : [invalidError("handler", handler, "field is immutable")],
+};
+
+export const networkPolicyStrategy: BuiltinStrategy<NetworkPolicy> = {
+  applyDefaults({ spec }) {
+    if (spec === undefined) return;
+    if ((spec.policyTypes ?? []).length === 0)
+      spec.policyTypes = (spec.egress ?? []).length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
+    for (const { ports } of [...(spec.ingress ?? []), ...(spec.egress ?? [])])
+      for (const port of ports ?? []) port.protocol ||= "TCP";
+  },
+};
+
+export const ingressClassStrategy: BuiltinStrategy<IngressClass> = {
+  applyDefaults({ spec }) {
+    if (spec?.parameters !== undefined) spec.parameters.scope ||= "Cluster";
+  },
+};
+
+export const autoscalerStrategy: BuiltinStrategy<HorizontalPodAutoscaler> = {
+  applyDefaults({ spec }) {
+    if (spec === undefined) return;
+    spec.minReplicas ??= 1;
+    if ((spec.metrics ?? []).length === 0)
+      spec.metrics = [
+        { type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } },
+      ];
+  },
+};
+
+function defaultJobSpec(spec: JobSpec): void {
+  if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
+  spec.parallelism ??= 1;
+  spec.backoffLimit ??= 6;
+  spec.completionMode ||= "NonIndexed";
+  spec.suspend ??= false;
+  spec.podReplacementPolicy ||= spec.podFailurePolicy === undefined ? "TerminatingOrFailed" : "Failed";
+  defaultPodTemplate(spec.template);
+}
+
+export const jobStrategy: BuiltinStrategy<Job> = {
+  applyDefaults(job) {
+    if (job.spec === undefined) return;
+    defaultJobSpec(job.spec);
+    job.spec.manualSelector ??= false;
+    const labels = job.spec.template?.metadata?.labels;
+    const metadata = (job.metadata ??= {});
+    if (labels !== undefined && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+  },
+  prepareCreate(job) {
+    if (job.spec === undefined || job.spec.manualSelector === true) return;
+    const { name = "", uid = "" } = job.metadata ?? {};
+    const template = (job.spec.template ??= {});
+    const metadata = (template.metadata ??= {});
+    metadata.labels = {
+      ...metadata.labels,
+      "batch.kubernetes.io/controller-uid": uid,
+      "batch.kubernetes.io/job-name": name,
+      "controller-uid": uid,
+      "job-name": name,
+    };
+    job.spec.selector = { matchLabels: { "batch.kubernetes.io/controller-uid": uid } };
+  },
+  validate: ({ spec }) => (spec === undefined ? [requiredError("spec")] : jobErrors(spec, "spec")),
+  selectableFields: ({ status }) => ({ "status.successful": String(status?.succeeded ?? 0) }),
+};
+
+function jobErrors({ template }: JobSpec, path: string): FieldError[] {
+  const errors = templateErrors(template, `${path}.template`, [], false);
+  if (template?.spec?.restartPolicy === "Always")
+    errors.push({
+      field: `${path}.template.spec.restartPolicy`,
+      reason: "FieldValueRequired",
+      message: 'Required value: valid values: "OnFailure", "Never"',
+    });
+  return errors;
+}
+
+export const cronJobStrategy: BuiltinStrategy<CronJob> = {
+  applyDefaults({ spec }) {
+    if (spec === undefined) return;
+    spec.concurrencyPolicy ||= "Allow";
+    spec.suspend ??= false;
+    spec.successfulJobsHistoryLimit ??= 3;
+    spec.failedJobsHistoryLimit ??= 1;
+    if (spec.jobTemplate?.spec !== undefined) defaultPodTemplate(spec.jobTemplate.spec.template);
+  },
+  validate({ spec }) {
+    const errors: FieldError[] = spec?.schedule ? [] : [requiredError("spec.schedule")];
+    if (spec?.jobTemplate?.spec !== undefined)
+      errors.push(...jobErrors(spec.jobTemplate.spec, "spec.jobTemplate.spec"));
+    return errors;
+  },
+};

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { TwinHarness } from "./devicetwin-vectors.test-data.ts";
+import type { MsgTwin } from "./twin-payloads.ts";
+
+const device = (name: string) => ({ id: `default/${name}`, name, description: "", state: "", last_online: "" });
+const report = (harness: TwinHarness, name: string, property: string, value: string) =>
+  harness.mqtt(`$hw/events/device/default/${name}/twin/update`, { twin: { [property]: { actual: { value } } } });
+const OK = { source: "devicecontroller", group: "twin", operation: "response", resource: "twin" };
+
+/** What went to the cloud about twins: device → property → value. */
+function reported(harness: TwinHarness): [resource: string, values: Record<string, string | undefined>][] {
+  return harness
+    .take()
+    .toCloud.map(({ route, content }) => [(route as { resource: string }).resource, content] as const)
+    .filter(([resource]) => resource.endsWith("/twin/edge_updated"))
+    .map(([resource, content]) => {
+      const { twin } = content as { twin: Record<string, MsgTwin> };
+      return [resource, Object.fromEntries(Object.entries(twin).map(([name, one]) => [name, one.actual?.value]))];
+    });
+}
+
+/** Lets what was sent without waiting get out. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("W13: tu-30: what was reported without the cloud is sent once it is there: newest values, one message a device", async () => {
+  await using harness = new TwinHarness({ device: [device("a"), device("b")] });
+  await harness.start();
+  await report(harness, "a", "t", "1");
+  await report(harness, "b", "t", "7");
+  await report(harness, "a", "t", "2");
+  await report(harness, "a", "h", "3");
+  await harness.mqtt("$hw/events/device/default/b/state/update", { state: "online" });
+  assert.deepEqual(harness.take().toCloud, []);
+  harness.bus.notify("hub/connection", { connected: true });
+  await settled();
+  const { toCloud } = harness.take();
+  assert.deepEqual(
+    toCloud.map(({ route }) => (route as { resource: string }).resource),
+    [
+      "membership/detail",
+      "device/default/a/twin/edge_updated",
+      "device/default/b/twin/edge_updated",
+      "device/default/b/state/update",
+    ].toSorted((x, y) => order(x) - order(y)),
+  );
+  const contents = new Map(toCloud.map(({ route, content }) => [(route as { resource: string }).resource, content]));
+  const a = contents.get("device/default/a/twin/edge_updated") as { twin: Record<string, MsgTwin> };
+  assert.equal(a.twin["t"]?.actual?.value, "2");
+  assert.deepEqual(a.twin["t"].actual_version, { cloud: 0, edge: 2 });
+  assert.equal(a.twin["h"]?.actual?.value, "3");
+  const state = JSON.parse(contents.get("device/default/b/state/update") as string) as { device: { state: string } };
+  assert.equal(state.device.state, "online");
+
+  /** The device that waits longest comes first. */
+  function order(resource: string): number {
+    return resource === "membership/detail" ? 0 : resource.includes("/b/") ? (resource.includes("twin") ? 1 : 2) : 3;
+  }
+});
+
+test("W13: reports that nobody confirmed survive a restart; confirmed ones are not sent again", async () => {
+  const dir = mkdtempSync(path.join(tmpdir(), "kedge-twin-"));
+  try {
+    const file = path.join(dir, "edge.db");
+    {
+      await using harness = new TwinHarness({ device: [device("a")] }, file);
+      await harness.start();
+      harness.bus.notify("hub/connection", { connected: true });
+      harness.take();
+      await report(harness, "a", "confirmed", "1");
+      const [id] = harness.sentIds;
+      assert.ok(id);
+      await harness.cloud(OK, "OK", id);
+      await report(harness, "a", "unconfirmed", "2");
+    }
+    await using harness = new TwinHarness({}, file);
+    await harness.start();
+    harness.bus.notify("hub/connection", { connected: true });
+    await settled();
+    assert.deepEqual(reported(harness), [["device/default/a/twin/edge_updated", { unconfirmed: "2" }]]);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
+
+test("a late confirmation of an older value does not settle the newer one", async () => {
+  await using harness = new TwinHarness({ device: [device("a")] });
+  await harness.start();
+  harness.bus.notify("hub/connection", { connected: true });
+  harness.take();
+  await report(harness, "a", "t", "1");
+  const [first] = harness.sentIds;
+  await report(harness, "a", "t", "2");
+  await harness.cloud(OK, "OK", first);
+  harness.take();
+  harness.bus.notify("hub/connection", { connected: false });
+  harness.bus.notify("hub/connection", { connected: true });
+  await settled();
+  assert.deepEqual(reported(harness), [["device/default/a/twin/edge_updated", { t: "2" }]]);
+});
+
+test("a removal that the cloud has not confirmed is sent again as a removal", async () => {
+  await using harness = new TwinHarness({ device: [device("a")] });
+  await harness.start();
+  await report(harness, "a", "t", "1");
+  await harness.mqtt("$hw/events/device/default/a/twin/update", { twin: { t: null } });
+  harness.bus.notify("hub/connection", { connected: true });
+  await settled();
+  const message = harness.take().toCloud.find(({ route }) => (route as { resource: string }).resource.includes("twin"));
+  assert.ok(message);
+  const { twin } = message.content as { twin: Record<string, MsgTwin> };
+  assert.deepEqual(twin["t"], {
+    expected: {},
+    actual: {},
+    optional: true,
+    metadata: { type: "deleted" },
+    actual_version: { cloud: 0, edge: 2 },
+  });
+});
+
+test("nothing of a removed device is left to report", async () => {
+  await using harness = new TwinHarness({ device: [device("a")] });
+  await harness.start();
+  await report(harness, "a", "t", "1");
+  const membership = { source: "devicecontroller", group: "twin", operation: "update", resource: "membership" };
+  await harness.cloud(membership, { removed_devices: [{ id: "default/a" }] });
+  harness.take();
+  harness.bus.notify("hub/connection", { connected: true });
+  await settled();
+  assert.deepEqual(reported(harness), []);
+});

@@ -1,0 +1,99 @@
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { defaultEdgeCoreConfig, type EdgeCoreConfig, loadEdgeCoreConfig, minEdgeCoreConfig } from "@kedge/api";
+import { createLogger, type Logger, toError } from "@kedge/runtime";
+import packageJson from "../package.json" with { type: "json" };
+import { blankToken } from "./edgecore-config-file.ts";
+import { hostFacts, runningKubelet } from "./edgecore-host.ts";
+import { startEdgeCore, SUPPORTED_SWITCHES } from "./edgecore.ts";
+
+const DEFAULT_CONFIG = "/etc/kubeedge/config/edgecore.yaml";
+/** Stopping in good order may take this long; then we go as we are: everything that matters is on disk. */
+const STOP_MS_MAX = 10_000;
+const USAGE = `Usage: edgecore [--config FILE] [--defaultconfig | --minconfig | --version]
+
+  --config FILE     KubeEdge's edgecore.yaml; default ${DEFAULT_CONFIG}
+  --defaultconfig   print every key with its default
+  --minconfig       print the keys that are commonly changed
+  --version         print the version`;
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      config: { type: "string", default: DEFAULT_CONFIG },
+      defaultconfig: { type: "boolean" },
+      minconfig: { type: "boolean" },
+      version: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help === true) process.stdout.write(`${USAGE}\n`);
+  else if (values.version === true) process.stdout.write(`Kedge v${packageJson.version}\n`);
+  else if (values.defaultconfig === true) process.stdout.write(defaultEdgeCoreConfig(hostFacts()));
+  else if (values.minconfig === true) process.stdout.write(minEdgeCoreConfig(hostFacts()));
+  else void run(values.config);
+}
+
+async function run(configPath: string): Promise<void> {
+  const logger = createLogger({ program: "edgecore" });
+  const stop = new AbortController();
+  const signalled = new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.once(name, resolve);
+  });
+  void signalled.then((name) => stop.abort(new Error(`stopped by ${name}`)));
+  try {
+    const config = readConfig(configPath, logger);
+    checkHost(config);
+    const onTokenUsed = () => forgetToken(configPath, logger);
+    const edgeCore = await startEdgeCore(config, { logger, onTokenUsed }, stop.signal);
+    logger.info({ nodeName: config.modules.edged.hostnameOverride, version: packageJson.version }, "edgecore runs");
+    logger.info({ signal: await signalled }, "edgecore stops");
+    setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
+    await edgeCore.disposeAsync();
+    process.exit(0);
+  } catch (thrown) {
+    if (stop.signal.aborted) process.exit(0);
+    fail(toError(thrown));
+  }
+}
+
+function readConfig(path: string, logger: Logger): EdgeCoreConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Error(`cannot read the configuration ${path}: ${toError(error).message}`, { cause: error });
+  }
+  const { config, warnings } = loadEdgeCoreConfig(text, hostFacts(), { supported: SUPPORTED_SWITCHES });
+  for (const { message, path: key } of warnings) logger.warn({ key }, message);
+  return config;
+}
+
+/** KubeEdge's own check, with its own way to switch it off. */
+function checkHost({ modules }: EdgeCoreConfig): void {
+  if (!modules.edged.enable || process.env["CHECK_EDGECORE_ENVIRONMENT"] === "false") return;
+  const kubelet = runningKubelet();
+  if (kubelet === undefined) return;
+  throw new Error(
+    `a kubelet runs on this host (process ${kubelet}) and would fight with edgecore over the same containers: stop it, or set CHECK_EDGECORE_ENVIRONMENT=false`,
+  );
+}
+
+function forgetToken(configPath: string, logger: Logger): void {
+  try {
+    blankToken(configPath);
+  } catch (error) {
+    logger.warn({ configPath, error: toError(error) }, "the used join token stays in the configuration");
+  }
+}
+
+/** One sentence for people; the whole story only for those who ask for it. */
+function fail(error: Error): never {
+  process.stderr.write(`edgecore: ${error.message}\n`);
+  if (process.env["KEDGE_DEBUG"] === "true") process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+}
+
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", (reason) => fail(toError(reason)));
+main();

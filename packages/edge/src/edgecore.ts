@@ -1,0 +1,44 @@
+import type { EdgeCoreConfig } from "@kedge/api";
+import { type Logger, MessageBus } from "@kedge/runtime";
+import { GroupCommit } from "@kedge/sqlite";
+import type { EdgeBus, EdgeMessages, EdgeNotices } from "./edge-messages.ts";
+import { EdgeHub } from "./edgehub/edgehub.ts";
+import { edgeHubConfig } from "./edgehub/edgehub-config.ts";
+import { MetaManager } from "./metamanager/metamanager.ts";
+import { openEdgeDatabase } from "./metamanager/open-edge-database.ts";
+
+/** The switches of `edgecore.yaml` whose part of the agent exists. */
+export const SUPPORTED_SWITCHES: ReadonlySet<string> = new Set([
+  "modules.edgeHub.enable",
+  "modules.edgeHub.websocket.enable",
+  "modules.metaManager.enable",
+]);
+
+export interface EdgeCoreDeps {
+  readonly logger: Logger;
+  /** The join token has served and can be forgotten. */
+  readonly onTokenUsed: () => void;
+}
+
+/** The whole agent on one page; should one part fail to start, those before it stop. */
+export async function startEdgeCore(
+  config: EdgeCoreConfig,
+  { logger, onTokenUsed }: EdgeCoreDeps,
+  signal: AbortSignal,
+): Promise<AsyncDisposableStack> {
+  const { modules, database } = config;
+  await using scope = new AsyncDisposableStack();
+  const db = scope.adopt(openEdgeDatabase(database.dataSource, logger), (opened) => opened.close());
+  const commits = scope.use(new GroupCommit(db));
+  const bus: EdgeBus = new MessageBus<EdgeMessages, EdgeNotices>();
+  const deps = (component: string) => ({ logger: logger.child({ component }), bus, db, commits });
+
+  if (modules.metaManager.enable) {
+    const metaManager = { remoteQueryTimeoutMs: modules.metaManager.remoteQueryTimeout * 1000 };
+    scope.use(await MetaManager.start(metaManager, deps("metamanager")));
+  }
+  if (modules.edgeHub.enable)
+    // Last: the cloud speaks once all listen.
+    scope.use(await EdgeHub.start(edgeHubConfig(config), { ...deps("edgehub"), onTokenUsed }, signal));
+  return scope.move();
+}

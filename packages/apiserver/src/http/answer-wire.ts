@@ -1,0 +1,27 @@
+import { ANONYMOUS, type Authenticator } from "../auth/authenticator.ts";
+import type { ApiContext } from "../rest/api-context.ts";
+import { bodyTooLarge, unauthorized } from "../rest/status-error.ts";
+import { REQUEST_BODY_BYTES_MAX, type ApiResponse } from "./api-exchange.ts";
+import type { WireRequest } from "./https-server.ts";
+import { refusal, respond, statusResponse } from "./respond.ts";
+import { findRoute } from "./route-table.ts";
+
+/** Finds out who asks, and answers; nobody unknown gets further than the routes for anybody. */
+export async function answerWire(
+  context: ApiContext,
+  authenticator: Authenticator,
+  { socket, ...request }: WireRequest,
+): Promise<ApiResponse> {
+  try {
+    if (findRoute(request.path)?.access === "anybody") return await respond(context, { ...request, user: ANONYMOUS });
+    const user = await authenticator.authenticate(socket, request.headers["authorization"]);
+    if (user === undefined) throw unauthorized();
+    return await respond(context, { ...request, user });
+  } catch (error) {
+    return refusal(context, request, error);
+  }
+}
+
+export function refuseTooLarge(): ApiResponse {
+  return statusResponse(bodyTooLarge(REQUEST_BODY_BYTES_MAX));
+}

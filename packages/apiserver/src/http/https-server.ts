@@ -1,0 +1,195 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { CodedError, Component, type Logger, toError } from "@kedge/runtime";
+import type { KeyPairPem } from "../tls/certificate-authority.ts";
+import type { ApiResponse } from "./api-exchange.ts";
+import { BodyTooLargeError, readRequestBody } from "./read-request-body.ts";
+
+export const HEADER_BYTES_MAX = 64 * 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** From the first byte of a request to the last of its body. */
+const REQUEST_TIMEOUT_MS = 60_000;
+const KEEP_ALIVE_MS = 75_000;
+const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+export const CONNECTIONS_MAX = 4096;
+/** A reader that takes nothing for so long is cut off; its client begins anew. */
+const STALLED_READER_MS_MAX = 60_000;
+
+/** A request as it came over the wire; who asks is still to be found out. */
+export interface WireRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body: Uint8Array;
+  readonly socket: TLSSocket;
+  readonly signal: AbortSignal;
+}
+
+export interface HttpsServerConfig {
+  readonly address: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly certificate: KeyPairPem;
+  /** Who signs the certificates of clients. */
+  readonly clientCaPem: string;
+}
+
+export interface HttpsServerDeps {
+  readonly logger: Logger;
+  /** Answers also when it refuses; never throws. */
+  readonly respond: (request: WireRequest) => Promise<ApiResponse>;
+  /** The answer to a request that is too large to be read. */
+  readonly respondTooLarge: () => ApiResponse;
+}
+
+export class ListenError extends CodedError<{
+  readonly code: "CannotListen";
+  readonly address: string;
+  readonly port: number;
+}> {}
+
+/** HTTP/1.1 over TLS, with a limit on everything that a caller could stretch. */
+export class HttpsServer extends Component {
+  readonly #server: Server;
+  readonly #deps: HttpsServerDeps;
+  readonly #sockets = new Set<Socket>();
+  readonly #serving = new Set<Promise<void>>();
+
+  private constructor(server: Server, deps: HttpsServerDeps) {
+    super();
+    this.#server = server;
+    this.#deps = deps;
+    server.on("request", (request, response) => {
+      const served = this.#serve(request, response);
+      this.#serving.add(served);
+      void served.finally(() => this.#serving.delete(served));
+    });
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    server.on("tlsClientError", (error) => deps.logger.debug({ error }, "TLS handshake failed"));
+    server.on("clientError", (_error, socket) => void socket.destroy());
+  }
+
+  /** @throws {ListenError} the port is taken, or the address is none of this machine's. */
+  static async start(config: HttpsServerConfig, deps: HttpsServerDeps): Promise<HttpsServer> {
+    const server = createServer({
+      key: config.certificate.keyPem,
+      cert: config.certificate.certPem,
+      ca: config.clientCaPem,
+      requestCert: true,
+      rejectUnauthorized: false, // a bearer token may do instead; whether the certificate is good is asked for each request
+      minVersion: "TLSv1.2",
+      ALPNProtocols: ["http/1.1"],
+      handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      noDelay: true,
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => {
+        const { address, port } = config;
+        const why = error.code === "EADDRINUSE" ? "another program has it: choose another port" : error.message;
+        reject(
+          new ListenError(
+            `cannot listen on ${address}:${port}: ${why}`,
+            { code: "CannotListen", address, port },
+            { cause: error },
+          ),
+        );
+      });
+      server.listen(config.port, config.address, resolve);
+    });
+    return new HttpsServer(server, deps);
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  protected override async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => void this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    // Requests under way end by themselves, watches by the signal.
+    await Promise.allSettled(this.#serving);
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const left = new AbortController();
+    response.on("close", () => left.abort());
+    const signal = AbortSignal.any([this.signal, left.signal]);
+    try {
+      const body = await readRequestBody(request);
+      const { path, query } = splitUrl(request.url ?? "/");
+      const answer = await this.#deps.respond({
+        method: request.method ?? "GET",
+        path,
+        query,
+        headers: request.headers as Record<string, string | undefined>,
+        body,
+        socket: request.socket as TLSSocket,
+        signal,
+      });
+      await send(answer, request.method === "HEAD", response, signal);
+    } catch (error) {
+      if (error instanceof BodyTooLargeError) {
+        response.shouldKeepAlive = false; // the rest of the body is still to come, and unwanted
+        await send(this.#deps.respondTooLarge(), false, response, signal).catch(() => undefined);
+      } else if (!signal.aborted)
+        this.#deps.logger.warn({ error: toError(error), url: request.url }, "response cut off");
+      response.destroy();
+    }
+  }
+}
+
+function splitUrl(url: string): { path: string; query: URLSearchParams } {
+  const mark = url.indexOf("?");
+  if (mark === -1) return { path: url, query: new URLSearchParams() };
+  return { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) };
+}
+
+async function send(
+  { status, headers, body }: ApiResponse,
+  headOnly: boolean,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
+    response.writeHead(status, { ...headers, "content-length": bytes.length });
+    await new Promise<void>((resolve) => response.end(headOnly ? undefined : bytes, resolve));
+    return;
+  }
+  response.writeHead(status, headers);
+  response.flushHeaders(); // so that the caller of a watch knows it has begun
+  for await (const part of body) if (!response.write(part)) await drained(response, signal);
+  await new Promise<void>((resolve) => response.end(resolve));
+}
+
+async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(
+    () => reject(new Error(`the reader took nothing for ${STALLED_READER_MS_MAX} ms`)),
+    STALLED_READER_MS_MAX,
+  );
+  const onAbort = () => reject(signal.reason as Error);
+  signal.addEventListener("abort", onAbort, { once: true });
+  response.once("drain", resolve);
+  try {
+    signal.throwIfAborted();
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    response.off("drain", resolve);
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -1,0 +1,19 @@
+import type { Clock, Logger } from "@kedge/runtime";
+import type { Authorizer } from "../auth/rbac-authorizer.ts";
+import type { ServiceAccountTokens } from "../auth/service-account-tokens.ts";
+import type { ResourceRegistry } from "../registry/resource-registry.ts";
+import type { RevisionLog } from "../storage/revision-log.ts";
+import type { WatchHub } from "../watch/watch-hub.ts";
+
+/** What every handler may need. */
+export interface ApiContext {
+  readonly log: RevisionLog;
+  readonly hub: WatchHub;
+  readonly registry: ResourceRegistry;
+  readonly authorizer: Authorizer;
+  readonly tokens: ServiceAccountTokens;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of Services: `10.96.0.0/16`. */
+  readonly serviceCidr: string;
+}

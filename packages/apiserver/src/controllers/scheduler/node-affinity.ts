@@ -1,0 +1,54 @@
+import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "@kedge/kube";
+
+/** Whether `spec.nodeSelector` and the required node affinity let the pod onto this node. */
+export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
+  const labels = node.metadata?.labels ?? {};
+  const wanted = Object.entries(pod.spec?.nodeSelector ?? {});
+  if (!wanted.every(([key, value]) => labels[key] === value)) return false;
+  const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
+}
+
+/** The weights of the preferred terms that this node meets. */
+export function preferredNodeWeight(pod: Pod, node: Node): number {
+  const preferred = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  return preferred.reduce((sum, { preference, weight }) => sum + (matchesTerm(preference, node) ? weight : 0), 0);
+}
+
+/** An empty term matches nothing. */
+export function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
+  const { matchExpressions = [], matchFields = [] } = term;
+  if (matchExpressions.length === 0 && matchFields.length === 0) return false;
+  const fields = { "metadata.name": node.metadata?.name ?? "" };
+  return (
+    matchExpressions.every((requirement) => meets(requirement, node.metadata?.labels ?? {})) &&
+    matchFields.every((requirement) => meets(requirement, fields))
+  );
+}
+
+function meets(
+  { key, operator, values = [] }: NodeSelectorRequirement,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  switch (operator) {
+    case "In":
+      return value !== undefined && values.includes(value);
+    case "NotIn":
+      return value === undefined || !values.includes(value);
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+    case "Gt":
+      return (
+        value !== undefined && values[0] !== undefined && Number.parseInt(value, 10) > Number.parseInt(values[0], 10)
+      );
+    case "Lt":
+      return (
+        value !== undefined && values[0] !== undefined && Number.parseInt(value, 10) < Number.parseInt(values[0], 10)
+      );
+    default:
+      return false;
+  }
+}

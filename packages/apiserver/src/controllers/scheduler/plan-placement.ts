@@ -1,0 +1,47 @@
+import type { Pod } from "@kedge/kube";
+import { filterNode } from "./filter-node.ts";
+import { topologyFilter } from "./filter-topology.ts";
+import { matchesNodeAffinity } from "./node-affinity.ts";
+import type { NodeView } from "./node-view.ts";
+import { podRequests } from "./pod-requests.ts";
+import { scoreNode } from "./score-node.ts";
+import { untoleratedTaint } from "./tolerations.ts";
+
+export type Placement =
+  | { readonly nodeName: string }
+  /** In kube-scheduler's words: `0/2 nodes are available: 1 Insufficient cpu, …`. */
+  | { readonly nodeName?: undefined; readonly message: string };
+
+/** Where a pod shall run. @param labelsOfNamespace for pod affinity across namespaces. */
+export function planPlacement(
+  pod: Pod,
+  nodes: readonly NodeView[],
+  labelsOfNamespace: (namespace: string) => Readonly<Record<string, string>>,
+): Placement {
+  if (nodes.length === 0) return { message: "no nodes available to schedule pods" };
+  const gates = (pod.spec as { schedulingGates?: readonly { name: string }[] } | undefined)?.schedulingGates ?? [];
+  if (gates.length > 0)
+    return {
+      message: `Scheduling is blocked due to non-empty scheduling gates: ${gates.map(({ name }) => name).join(", ")}`,
+    };
+  const requests = podRequests(pod);
+  const eligible = nodes.filter(
+    ({ node }) =>
+      matchesNodeAffinity(pod, node) &&
+      untoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ["NoSchedule", "NoExecute"]) === undefined,
+  );
+  const filterTopology = topologyFilter(pod, nodes, eligible, labelsOfNamespace);
+  const counts = new Map<string, number>();
+  let best: { readonly nodeName: string; readonly score: number } | undefined;
+  for (const view of nodes) {
+    let reasons = filterNode(pod, requests, view);
+    if (reasons.length === 0) reasons = filterTopology(view);
+    for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    if (reasons.length > 0) continue;
+    const score = scoreNode(pod, requests, view);
+    if (best === undefined || score > best.score) best = { nodeName: view.name, score };
+  }
+  if (best !== undefined) return { nodeName: best.nodeName };
+  const told = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
+  return { message: `0/${nodes.length} nodes are available: ${told.join(", ")}.` };
+}

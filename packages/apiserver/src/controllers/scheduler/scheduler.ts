@@ -1,0 +1,149 @@
+import { findCondition, keyOf, type Node, type Pod, PODS, withCondition } from "@kedge/kube";
+import type { ReconcileResult } from "@kedge/kube-client";
+import { hasCode, toError } from "@kedge/runtime";
+import type { ControllerContext } from "../controller-deps.ts";
+import { ControllerLoop } from "../controller-loop.ts";
+import { isPodFinished } from "../pods/pod-state.ts";
+import { BY_NODE } from "../shared-informers.ts";
+import { type NodeView, viewNode, withPod } from "./node-view.ts";
+import { planPlacement } from "./plan-placement.ts";
+
+const SCHEDULER_NAME = "default-scheduler";
+/** Should no change wake an unschedulable pod, it is looked at this often. */
+const RETRY_UNSCHEDULABLE_MS = 60_000;
+
+/** Chooses a node for each pod that has none. One pod at a time: each decision counts for the next. */
+export function startScheduler(context: ControllerContext): ControllerLoop {
+  const { kube, clock, informers } = context;
+  const { pods, nodes, namespaces } = informers;
+  const recorder = context.recorder(SCHEDULER_NAME);
+  /** Bound by us, and not yet seen so in the cache: `namespace/name` → what runs where. */
+  const assumed = new Map<string, { readonly pod: Pod; readonly nodeName: string }>();
+  const unschedulable = new Set<string>();
+
+  async function reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
+    const pod = pods.get(key);
+    if (pod === undefined || !isWaiting(pod) || assumed.get(key)?.pod.metadata?.uid === pod.metadata?.uid) {
+      unschedulable.delete(key);
+      return {};
+    }
+    const labelsOf = (namespace: string) => namespaces.get(namespace)?.metadata?.labels ?? {};
+    const placement = planPlacement(pod, viewNodes(), labelsOf);
+    if (placement.nodeName === undefined) {
+      unschedulable.add(key);
+      await tellUnschedulable(pod, placement.message, signal);
+      return { requeueAfterMs: RETRY_UNSCHEDULABLE_MS };
+    }
+    unschedulable.delete(key);
+    await bind(key, pod, placement.nodeName, signal);
+    return {};
+  }
+
+  function viewNodes(): NodeView[] {
+    const views = new Map<string, NodeView>();
+    for (const node of nodes.list()) {
+      const name = node.metadata?.name ?? "";
+      if (node.metadata?.deletionTimestamp === undefined) views.set(name, viewNode(node, pods.byIndex(BY_NODE, name)));
+    }
+    for (const { pod, nodeName } of assumed.values()) {
+      const view = views.get(nodeName);
+      if (view !== undefined) views.set(nodeName, withPod(view, pod));
+    }
+    return [...views.values()];
+  }
+
+  async function bind(key: string, pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {
+    const { namespace, name = "", uid } = pod.metadata ?? {};
+    assumed.set(key, { pod, nodeName });
+    try {
+      const target = { apiVersion: "v1", kind: "Node", name: nodeName };
+      const metadata = { namespace, name, ...(uid === undefined ? {} : { uid }) };
+      const binding = { apiVersion: "v1", kind: "Binding", metadata, target };
+      await kube.createSubresource(PODS, { namespace, name }, "binding", binding, signal);
+    } catch (error) {
+      assumed.delete(key);
+      if (hasCode(error, "NotFound")) return; // the pod went away meanwhile; its node's absence shows in the cache
+      const message = `binding rejected: ${toError(error).message}`;
+      recorder.record(PODS, pod, "Warning", "FailedScheduling", message);
+      throw error;
+    }
+    const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`;
+    recorder.record(PODS, pod, "Normal", "Scheduled", message);
+  }
+
+  async function tellUnschedulable(pod: Pod, message: string, signal: AbortSignal): Promise<void> {
+    const condition = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+    const before = findCondition(pod.status?.conditions, "PodScheduled");
+    if (before?.status === "False" && before.reason === condition.reason && before.message === message) return;
+    recorder.record(PODS, pod, "Warning", "FailedScheduling", message);
+    const { namespace, name = "", uid } = pod.metadata ?? {};
+    const conditions = withCondition([], condition, nowIso(clock.now(), before?.status, before?.lastTransitionTime));
+    const body = { metadata: { uid }, status: { conditions } };
+    try {
+      await kube.patch(PODS, { namespace, name }, { type: "strategic", body }, signal, { subresource: "status" });
+    } catch (error) {
+      if (!hasCode(error, "NotFound") && !hasCode(error, "Conflict")) throw error;
+    }
+  }
+
+  function retryUnschedulable(): void {
+    for (const key of unschedulable) loop.queue.add(key);
+  }
+
+  const loop = new ControllerLoop("scheduler", context, [pods, nodes, namespaces], reconcile);
+  loop.on(pods, function* (old, object) {
+    const pod = object ?? old;
+    if (pod === undefined) return;
+    const key = keyOf(pod);
+    const known = assumed.get(key);
+    // Seen as bound, or another pod took the name: the cache speaks for itself again.
+    if (
+      known !== undefined &&
+      (object?.spec?.nodeName !== undefined || object?.metadata?.uid !== known.pod.metadata?.uid)
+    )
+      assumed.delete(key);
+    if (object === undefined) unschedulable.delete(key);
+    else if (isWaiting(object) && specOrLabelsChanged(old, object)) yield key;
+    // Something gave room, or became a neighbour that others want to be near to.
+    const freed =
+      old?.spec?.nodeName !== undefined && !isPodFinished(old) && (object === undefined || isPodFinished(object));
+    const arrived = object?.spec?.nodeName !== undefined && old?.spec?.nodeName === undefined;
+    if (freed || arrived) retryUnschedulable();
+  });
+  loop.on(nodes, (old, object) => {
+    if (nodeChangeMatters(old, object)) retryUnschedulable();
+    return [];
+  });
+  return loop;
+}
+
+/** The condition's transition time stays while its status does. */
+function nowIso(nowMs: number, statusBefore: string | undefined, since: string | undefined): string {
+  const now = new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z");
+  return statusBefore === "False" ? (since ?? now) : now;
+}
+
+function isWaiting(pod: Pod): boolean {
+  return (
+    pod.spec?.nodeName === undefined &&
+    (pod.spec?.schedulerName ?? SCHEDULER_NAME) === SCHEDULER_NAME &&
+    pod.metadata?.deletionTimestamp === undefined &&
+    !isPodFinished(pod)
+  );
+}
+
+/** Our own status write must not bring the pod back at once. */
+function specOrLabelsChanged(old: Pod | undefined, pod: Pod): boolean {
+  if (old === undefined) return true;
+  return (
+    old.metadata?.generation !== pod.metadata?.generation ||
+    JSON.stringify([old.spec, old.metadata?.labels]) !== JSON.stringify([pod.spec, pod.metadata?.labels])
+  );
+}
+
+/** Not the heartbeat. */
+function nodeChangeMatters(old: Node | undefined, node: Node | undefined): boolean {
+  if (node === undefined) return false;
+  const seen = (each: Node) => JSON.stringify([each.spec, each.metadata?.labels, each.status?.allocatable]);
+  return old === undefined || seen(old) !== seen(node);
+}

@@ -28,7 +28,7 @@ export function decodeBuiltin(object: JsonObject, schema: SchemaNode): string[] 
 }
 
 function decodeMembers(object: JsonObject, schema: SchemaNode, path: string, unknown: string[], depth: number): void {
-  if (depth > DEPTH_MAX) throw new DecodeError(path, `nests deeper than ${DEPTH_MAX} levels`);
+  if (depth > DEPTH_MAX) throw new DecodeError(path.slice(0, 80), `nests deeper than ${DEPTH_MAX} levels`);
   const keepsUnknown = schema["x-kubernetes-preserve-unknown-fields"] === true;
   for (const [key, value] of Object.entries(object)) {
     const known = memberSchema(schema, key);

@@ -1,4 +1,5 @@
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
+import { crdStrategy } from "../crd/crd-strategy.ts";
 import {
   certificateSigningRequestStrategy,
   endpointSliceStrategy,
@@ -55,6 +56,7 @@ export const strategies: ReadonlyMap<string, BuiltinStrategy<never>> = new Map<s
   ["apps/v1/Deployment", deploymentStrategy],
   ["apps/v1/ReplicaSet", replicaSetStrategy],
   ["apps/v1/StatefulSet", statefulSetStrategy],
+  ["apiextensions.k8s.io/v1/CustomResourceDefinition", crdStrategy],
   ["autoscaling/v2/HorizontalPodAutoscaler", autoscalerStrategy],
   ["batch/v1/CronJob", cronJobStrategy],
   ["batch/v1/Job", jobStrategy],

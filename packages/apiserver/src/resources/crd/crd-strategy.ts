@@ -1,0 +1,68 @@
+import { type CustomResourceDefinition, equalJson, type FieldError, invalidError, isConditionTrue } from "@kedge/kube";
+import type { BuiltinStrategy } from "../builtin-strategy.ts";
+import { crdErrors } from "./crd-validation.ts";
+
+type Crd = CustomResourceDefinition;
+
+/** What goes for CustomResourceDefinitions themselves. */
+export const crdStrategy: BuiltinStrategy<Crd> = {
+  applyDefaults({ spec }) {
+    if (spec === undefined) return;
+    if (spec.names !== undefined) {
+      spec.names.singular ||= (spec.names.kind ?? "").toLowerCase();
+      spec.names.listKind ||= `${spec.names.kind ?? ""}List`;
+    }
+    spec.conversion ??= { strategy: "None" };
+    spec.conversion.strategy ||= "None";
+  },
+  prepareCreate(crd) {
+    const storedVersions = (crd.spec?.versions ?? []).filter(({ storage }) => storage).map(({ name }) => name);
+    Object.assign(crd, { status: { conditions: [], acceptedNames: { plural: "", kind: "" }, storedVersions } });
+  },
+  prepareUpdate(crd, old) {
+    const storage = (crd.spec?.versions ?? []).find((version) => version.storage)?.name;
+    const stored = old.status?.storedVersions ?? [];
+    if (storage !== undefined && !stored.includes(storage))
+      Object.assign(crd, { status: { ...crd.status, storedVersions: [...stored, storage] } });
+  },
+  validate: crdErrors,
+  validateUpdate,
+};
+
+function validateUpdate({ spec }: Crd, old: Crd): FieldError[] {
+  const errors: FieldError[] = [];
+  const fixed = (field: string, value: unknown, before: unknown) => {
+    if (!equalJson(value, before)) errors.push(invalidError(field, value, "field is immutable"));
+  };
+  fixed("spec.group", spec?.group, old.spec.group);
+  fixed("spec.names.plural", spec?.names?.plural, old.spec.names.plural);
+  if (isConditionTrue(old.status?.conditions, "Established")) {
+    fixed("spec.scope", spec?.scope, old.spec.scope);
+    fixed("spec.names.kind", spec?.names?.kind, old.spec.names.kind);
+  }
+  for (const name of old.status?.storedVersions ?? [])
+    if (!(spec?.versions ?? []).some((version) => version.name === name))
+      errors.push(invalidError("status.storedVersions", name, "missing from spec.versions"));
+  return errors;
+}
+
+/**
+ * The status of a definition that is served from now on. This server has accepted its names and serves it as soon as it
+ * is stored, so the conditions come at once; their times stay if they were true before.
+ */
+export function establishedStatus({ spec, status }: Crd, nowIso: string): NonNullable<Crd["status"]> {
+  const before = new Map((status?.conditions ?? []).map((condition) => [condition.type, condition]));
+  const condition = (type: string, reason: string, message: string) => {
+    const old = before.get(type);
+    const lastTransitionTime = old?.status === "True" ? (old.lastTransitionTime ?? nowIso) : nowIso;
+    return { type, status: "True", lastTransitionTime, reason, message };
+  };
+  return {
+    conditions: [
+      condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+      condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ],
+    acceptedNames: spec.names,
+    storedVersions: status?.storedVersions ?? [],
+  };
+}

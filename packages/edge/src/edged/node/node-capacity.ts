@@ -1,0 +1,76 @@
+import { formatBytes, formatMilli, quantityMilli, quantityValue } from "../resources/quantity.ts";
+import type { MachineInfo } from "./machine-info.ts";
+
+type ResourceList = Record<string, string>;
+
+/** What the node keeps for itself. */
+export interface NodeReservation {
+  readonly maxPods: number;
+  /** 0: no bound but `maxPods`. */
+  readonly podsPerCore?: number;
+  readonly kubeReserved?: Readonly<ResourceList> | undefined;
+  readonly systemReserved?: Readonly<ResourceList> | undefined;
+  /** Signal → quantity or percentage: `memory.available: 100Mi`, `nodefs.available: 10%`. */
+  readonly evictionHard?: Readonly<ResourceList> | undefined;
+  /** `experimentalNodeAllocatableIgnoreEvictionThreshold` */
+  readonly ignoreEvictionThreshold?: boolean;
+}
+
+export interface NodeResources {
+  readonly capacity: ResourceList;
+  readonly allocatable: ResourceList;
+  /** Allocatable before eviction thresholds: what the cgroup of all pods is limited to. */
+  readonly podsLimit: { readonly cpu: string; readonly memory: string };
+}
+
+/** The node's capacity, and what of it pods may ask for: never less than nothing. */
+export function nodeResources(machine: MachineInfo, reservation: NodeReservation): NodeResources {
+  const { maxPods, podsPerCore = 0 } = reservation;
+  const pods = podsPerCore > 0 ? Math.min(podsPerCore * machine.cpus, maxPods) : maxPods;
+  const hugePages = Object.entries(machine.hugePages);
+  const hugePagesText = Object.fromEntries(hugePages.map(([name, bytes]) => [name, formatBytes(bytes)]));
+  const kept = (resource: string) =>
+    quantityMilli(reservation.kubeReserved?.[resource]) + quantityMilli(reservation.systemReserved?.[resource]);
+
+  const cpuMilli = Math.max(0, machine.cpus * 1000 - kept("cpu"));
+  const memoryBefore = Math.max(0, machine.memoryBytes - kept("memory") / 1000);
+  const evictMemory = evictionBytes(reservation, "memory.available", machine.memoryBytes);
+  const evictStorage = evictionBytes(reservation, "nodefs.available", machine.storageBytes);
+  // Huge pages are taken out of memory when the machine sets them aside.
+  const hugeBytes = hugePages.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const memory = Math.max(0, memoryBefore - evictMemory - hugeBytes);
+  const storage = Math.max(0, machine.storageBytes - kept("ephemeral-storage") / 1000 - evictStorage);
+  return {
+    capacity: {
+      cpu: String(machine.cpus),
+      memory: formatKibibytes(machine.memoryBytes),
+      "ephemeral-storage": formatKibibytes(machine.storageBytes),
+      pods: String(pods),
+      ...hugePagesText,
+    },
+    allocatable: {
+      cpu: formatMilli(cpuMilli),
+      memory: formatKibibytes(memory),
+      "ephemeral-storage": formatKibibytes(storage),
+      pods: String(Math.max(0, pods - kept("pods") / 1000)),
+      ...hugePagesText,
+    },
+    podsLimit: { cpu: formatMilli(cpuMilli), memory: formatKibibytes(memoryBefore) },
+  };
+}
+
+function evictionBytes(
+  { evictionHard, ignoreEvictionThreshold }: NodeReservation,
+  signal: string,
+  capacity: number,
+): number {
+  const threshold = ignoreEvictionThreshold === true ? undefined : evictionHard?.[signal];
+  if (threshold === undefined) return 0;
+  const percentage = /^(\d+(?:\.\d+)?)%$/.exec(threshold)?.[1];
+  return percentage === undefined ? quantityValue(threshold) : Math.floor((capacity * Number(percentage)) / 100);
+}
+
+// Memory and file systems come in KiB, and so they are read by people.
+function formatKibibytes(bytes: number): string {
+  return bytes % 1024 === 0 ? formatBytes(bytes) : String(bytes);
+}

@@ -1,0 +1,223 @@
+import type { Node } from "@kedge/kube";
+import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
+import type { EdgeBus } from "../../edge-messages.ts";
+import { kubeletVersion, type NodeFacts, type NodeRegistration, type RuntimeFacts } from "./node-facts.ts";
+import { readMachineInfo } from "./machine-info.ts";
+import { nodeAddresses } from "./node-addresses.ts";
+import { type NodeReservation, type NodeResources, nodeResources } from "./node-capacity.ts";
+import { nodeStatus, registrationNode, standardLabels } from "./node-object.ts";
+import { nodeStatusPatch } from "./node-status-patch.ts";
+import { Wakeup } from "./wakeup.ts";
+
+export interface NodeReporterConfig {
+  readonly registration: NodeRegistration;
+  readonly reservation: NodeReservation;
+  /** `nodeIP`: empty, or one or two addresses. */
+  readonly nodeIP: string;
+  readonly rootDirectory: string;
+  /** Version of this agent. */
+  readonly agentVersion: string;
+  /** `registerNode`; false: somebody else creates the node. */
+  readonly registerNode: boolean;
+  /** `nodeStatusUpdateFrequency` */
+  readonly updateIntervalMs: number;
+  /** `nodeStatusReportFrequency`: how often an unchanged status is told. */
+  readonly reportIntervalMs: number;
+}
+
+export interface NodeReporterDeps {
+  readonly bus: EdgeBus;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly runtime: () => RuntimeFacts | Promise<RuntimeFacts>;
+}
+
+const REGISTER_WAIT_MIN_MS = 100;
+const REGISTER_WAIT_MAX_MS = 7_000;
+/** While the node is not ready we look more often, so that it does not stay so for longer than it must. */
+const NOT_READY_INTERVAL_MS = 1_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** Nodes that come back together must not go on together. */
+const JITTER = 0.04;
+const ADDRESSES_MAX_AGE_MS = 60_000;
+
+/** Registers the node and keeps its status in the cluster true. Nothing of the agent waits for it. */
+export class NodeReporter extends Component {
+  readonly resources: NodeResources;
+  readonly #config: NodeReporterConfig;
+  readonly #deps: NodeReporterDeps;
+  readonly #wakeup: Wakeup;
+  readonly #backoff = new Backoff({ initialMs: REGISTER_WAIT_MIN_MS, maxMs: REGISTER_WAIT_MAX_MS });
+  #listeners: Disposable[] = [];
+  #loop: Promise<void> = Promise.resolve();
+  #connected = true; // until we are told otherwise we try
+  #registered = false;
+  #forced = true;
+  #labelsChecked = false;
+  #node: Node | undefined;
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
+  #addresses: { readonly value: NodeFacts["addresses"]; readonly atMs: number } | undefined;
+
+  private constructor(config: NodeReporterConfig, deps: NodeReporterDeps) {
+    super();
+    this.#config = config;
+    this.#deps = deps;
+    this.#wakeup = new Wakeup(deps.clock);
+    this.resources = nodeResources(readMachineInfo(config.rootDirectory), config.reservation);
+  }
+
+  /** Resolves once it works in the background, whether the cloud is there or not. @param config.rootDirectory exists. */
+  static async start(config: NodeReporterConfig, deps: NodeReporterDeps, signal: AbortSignal): Promise<NodeReporter> {
+    const reporter = new NodeReporter(config, deps);
+    const { nodeName: name } = config.registration;
+    // A node that started before knows itself, also while the cloud is away (W-10).
+    reporter.#node = await deps.bus.request("meta/getNode", { name }, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    reporter.#listeners = [
+      deps.bus.listen("hub/connection", ({ connected }) => reporter.#onConnection(connected)),
+      deps.bus.listen("meta/objectChanged", ({ type, key }) => {
+        if (type === "node" && key.name === name) reporter.#wakeup.wake();
+      }),
+    ];
+    reporter.#loop = reporter.#run();
+    return reporter;
+  }
+
+  /** The node as the cloud last knew it, else as it would introduce itself. */
+  async node(): Promise<Node> {
+    return this.#node ?? registrationNode(this.#config.registration, await this.#facts(), this.#deps.clock.now());
+  }
+
+  /** Undefined before the cloud has confirmed the node. */
+  get registeredNode(): Node | undefined {
+    return this.#registered ? this.#node : undefined;
+  }
+
+  /** Looks at the node now, and tells the cloud what changed; for whoever knows that something did. */
+  reportSoon(): void {
+    this.#wakeup.wake();
+  }
+
+  /** As {@link reportSoon}, and tells it although nothing changed: the cluster may think otherwise. */
+  reportAll(): void {
+    this.#forced = true;
+    this.#wakeup.wake();
+  }
+
+  #onConnection(connected: boolean): void {
+    this.#connected = connected;
+    if (!connected) return;
+    this.#backoff.reset();
+    this.reportAll(); // whatever the cluster thought of us meanwhile
+  }
+
+  async #run(): Promise<void> {
+    const { logger } = this.#deps;
+    while (!this.signal.aborted) {
+      let waitMs = this.#config.updateIntervalMs * (1 + JITTER * (2 * Math.random() - 1));
+      try {
+        const ready = await this.#round();
+        this.#backoff.reset();
+        if (!ready) waitMs = Math.min(waitMs, NOT_READY_INTERVAL_MS);
+      } catch (error) {
+        if (isAbort(error, this.signal)) return;
+        waitMs = Math.min(waitMs, this.#backoff.next());
+        if (hasCode(error, "NotConnected")) logger.debug("node status waits for the cloud");
+        else logger.warn({ error: toError(error) }, "node status not reported");
+      }
+      try {
+        await this.#wakeup.sleep(waitMs, this.signal);
+      } catch {
+        return; // stopped
+      }
+    }
+  }
+
+  /** @returns whether the node is ready to run pods. */
+  async #round(): Promise<boolean> {
+    const facts = await this.#facts();
+    const ready = facts.runtime.errors.length === 0;
+    if (!this.#connected) return ready; // nothing is asked, nothing is written (W-15)
+    if (!this.#registered) await this.#register(facts);
+    await this.#report(facts);
+    return ready;
+  }
+
+  async #register(facts: NodeFacts): Promise<void> {
+    const { bus, clock, logger } = this.#deps;
+    const { registration, registerNode } = this.#config;
+    const { nodeName: name } = registration;
+    if (registerNode) {
+      const node = registrationNode(registration, facts, clock.now());
+      this.#node = await bus.request("meta/registerNode", node, this.#bounded());
+      logger.info({ node: name }, "node registered");
+    } else this.#node = await bus.request("meta/getNode", { name }, this.#bounded());
+    if (this.#node === undefined) throw new Error(`node ${name} does not exist, and registerNode is false: create it`);
+    this.#registered = true;
+  }
+
+  async #report(facts: NodeFacts): Promise<void> {
+    const { bus, clock } = this.#deps;
+    const { nodeName: name } = this.#config.registration;
+    const base = await this.#base(name);
+    const labels = this.#labelsChecked ? {} : standardLabels(name, facts);
+    const next: Node = {
+      ...base,
+      metadata: { ...base.metadata, labels: { ...base.metadata?.labels, ...labels } },
+      status: nodeStatus(base.status ?? {}, facts, clock.now()),
+    };
+    const { patch, significant } = nodeStatusPatch(base, next);
+    const due = clock.monotonic() - this.#reportedAtMs >= this.#config.reportIntervalMs;
+    if (!significant && !due && !this.#forced) return;
+
+    const forced = this.#forced;
+    this.#forced = false;
+    try {
+      this.#node = await bus.request("meta/patchNodeStatus", { name, patch }, this.#bounded());
+      this.#labelsChecked = true;
+      this.#reportedAtMs = clock.monotonic();
+    } catch (error) {
+      this.#forced ||= forced;
+      throw error;
+    }
+  }
+
+  // What was stored is as new as what we were answered, or newer: others change nodes, too.
+  async #base(name: string): Promise<Node> {
+    const stored = await this.#deps.bus.request("meta/getNode", { name }, this.#bounded());
+    const known = this.#node;
+    if (known === undefined || (stored !== undefined && stored.metadata?.uid === known.metadata?.uid))
+      return stored ?? { metadata: { name } };
+    return known;
+  }
+
+  async #facts(): Promise<NodeFacts> {
+    const { rootDirectory, reservation, agentVersion } = this.#config;
+    const machine = readMachineInfo(rootDirectory);
+    return {
+      addresses: await this.#currentAddresses(),
+      machine,
+      resources: nodeResources(machine, reservation),
+      runtime: await this.#deps.runtime(),
+      version: kubeletVersion(agentVersion),
+    };
+  }
+
+  async #currentAddresses(): Promise<NodeFacts["addresses"]> {
+    const nowMs = this.#deps.clock.monotonic();
+    if (this.#addresses === undefined || nowMs - this.#addresses.atMs > ADDRESSES_MAX_AGE_MS) {
+      const value = await nodeAddresses(this.#config.registration.nodeName, this.#config.nodeIP);
+      this.#addresses = { value, atMs: nowMs };
+    }
+    return this.#addresses.value;
+  }
+
+  #bounded(): AbortSignal {
+    return AbortSignal.any([this.signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+  }
+
+  protected override async stop(): Promise<void> {
+    for (const listener of this.#listeners) listener[Symbol.dispose]();
+    await this.#loop;
+  }
+}

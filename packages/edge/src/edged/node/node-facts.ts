@@ -17,7 +17,7 @@ export interface RuntimeFacts {
 }
 
 /** All that a node's status is made of. */
-export interface NodeFacts {
+export interface StatusFacts {
   readonly addresses: readonly NodeAddress[];
   readonly machine: MachineInfo;
   readonly resources: NodeResources;

@@ -1,6 +1,6 @@
 import type { Node, NodeStatus, Taint } from "@kedge/kube";
 import { mergeConditions } from "./node-conditions.ts";
-import type { NodeFacts, NodeRegistration } from "./node-facts.ts";
+import type { StatusFacts, NodeRegistration } from "./node-facts.ts";
 
 const NO_PRESSURE = { memory: false, disk: false, pid: false };
 const ATTACH_DETACH = "volumes.kubernetes.io/controller-managed-attach-detach";
@@ -8,7 +8,7 @@ const UNSCHEDULABLE: Taint = { key: "node.kubernetes.io/unschedulable", effect: 
 const MISSING_CAPACITY = ["cpu", "memory", "pods"];
 
 /** The node as it introduces itself to the cluster. */
-export function registrationNode(registration: NodeRegistration, facts: NodeFacts, nowMs: number): Node {
+export function registrationNode(registration: NodeRegistration, facts: StatusFacts, nowMs: number): Node {
   const { nodeName, annotations, taints = [], schedulable = true, port = 0 } = registration;
   const allTaints = [...taints, ...(schedulable ? [] : [UNSCHEDULABLE])];
   return {
@@ -37,7 +37,7 @@ export function registrationNode(registration: NodeRegistration, facts: NodeFact
 }
 
 /** Labels that say what the machine is; put right when the node exists already. */
-export function standardLabels(nodeName: string, { machine }: NodeFacts): Record<string, string> {
+export function standardLabels(nodeName: string, { machine }: StatusFacts): Record<string, string> {
   const { operatingSystem, architecture } = machine.system;
   return {
     "kubernetes.io/hostname": nodeName,
@@ -49,7 +49,7 @@ export function standardLabels(nodeName: string, { machine }: NodeFacts): Record
 }
 
 /** The status that follows `present`; what others set in it, such as conditions and extended resources, stays. */
-export function nodeStatus(present: NodeStatus, facts: NodeFacts, nowMs: number): NodeStatus {
+export function nodeStatus(present: NodeStatus, facts: StatusFacts, nowMs: number): NodeStatus {
   const { runtime, resources, machine, version } = facts;
   const missing = MISSING_CAPACITY.filter((resource) => resources.capacity[resource] === undefined);
   const errors = [

@@ -1,7 +1,7 @@
 import type { Node } from "@kedge/kube";
 import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
-import { kubeletVersion, type NodeFacts, type NodeRegistration, type RuntimeFacts } from "./node-facts.ts";
+import { kubeletVersion, type StatusFacts, type NodeRegistration, type RuntimeFacts } from "./node-facts.ts";
 import { readMachineInfo } from "./machine-info.ts";
 import { nodeAddresses } from "./node-addresses.ts";
 import { type NodeReservation, type NodeResources, nodeResources } from "./node-capacity.ts";
@@ -43,6 +43,9 @@ const ADDRESSES_MAX_AGE_MS = 60_000;
 
 /** Registers the node and keeps its status in the cluster true. Nothing of the agent waits for it. */
 export class NodeReporter extends Component {
+  readonly name: string;
+  readonly memoryCapacityBytes: number;
+  /** As they were at the start: what the agent is sized for. */
   readonly resources: NodeResources;
   readonly #config: NodeReporterConfig;
   readonly #deps: NodeReporterDeps;
@@ -56,14 +59,17 @@ export class NodeReporter extends Component {
   #labelsChecked = false;
   #node: Node | undefined;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
-  #addresses: { readonly value: NodeFacts["addresses"]; readonly atMs: number } | undefined;
+  #addresses: { readonly value: StatusFacts["addresses"]; readonly atMs: number } | undefined;
 
   private constructor(config: NodeReporterConfig, deps: NodeReporterDeps) {
     super();
     this.#config = config;
     this.#deps = deps;
     this.#wakeup = new Wakeup(deps.clock);
-    this.resources = nodeResources(readMachineInfo(config.rootDirectory), config.reservation);
+    const machine = readMachineInfo(config.rootDirectory);
+    this.name = config.registration.nodeName;
+    this.memoryCapacityBytes = machine.memoryBytes;
+    this.resources = nodeResources(machine, config.reservation);
   }
 
   /** Resolves once it works in the background, whether the cloud is there or not. @param config.rootDirectory exists. */
@@ -72,6 +78,7 @@ export class NodeReporter extends Component {
     const { nodeName: name } = config.registration;
     // A node that started before knows itself, also while the cloud is away (W-10).
     reporter.#node = await deps.bus.request("meta/getNode", { name }, signal).catch(() => undefined);
+    await reporter.#currentAddresses();
     signal.throwIfAborted();
     reporter.#listeners = [
       deps.bus.listen("hub/connection", ({ connected }) => reporter.#onConnection(connected)),
@@ -83,14 +90,25 @@ export class NodeReporter extends Component {
     return reporter;
   }
 
-  /** The node as the cloud last knew it, else as it would introduce itself. */
-  async node(): Promise<Node> {
-    return this.#node ?? registrationNode(this.#config.registration, await this.#facts(), this.#deps.clock.now());
+  /** The node as the cloud last knew it, also from before the start; undefined: this node was never registered. */
+  node(): Node | undefined {
+    return this.#node;
   }
 
-  /** Undefined before the cloud has confirmed the node. */
-  get registeredNode(): Node | undefined {
+  /** Undefined before the cloud has confirmed the node in this run. */
+  registeredNode(): Node | undefined {
     return this.#registered ? this.#node : undefined;
+  }
+
+  /** The node's addresses, primary first. */
+  hostIPs(): readonly string[] {
+    const all = this.#addresses?.value ?? [];
+    return all.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
+  }
+
+  /** What the node gives to pods, by resource. */
+  allocatable(): Readonly<Record<string, string>> {
+    return this.resources.allocatable;
   }
 
   /** Looks at the node now, and tells the cloud what changed; for whoever knows that something did. */
@@ -143,7 +161,7 @@ export class NodeReporter extends Component {
     return ready;
   }
 
-  async #register(facts: NodeFacts): Promise<void> {
+  async #register(facts: StatusFacts): Promise<void> {
     const { bus, clock, logger } = this.#deps;
     const { registration, registerNode } = this.#config;
     const { nodeName: name } = registration;
@@ -156,7 +174,7 @@ export class NodeReporter extends Component {
     this.#registered = true;
   }
 
-  async #report(facts: NodeFacts): Promise<void> {
+  async #report(facts: StatusFacts): Promise<void> {
     const { bus, clock } = this.#deps;
     const { nodeName: name } = this.#config.registration;
     const base = await this.#base(name);
@@ -191,7 +209,7 @@ export class NodeReporter extends Component {
     return known;
   }
 
-  async #facts(): Promise<NodeFacts> {
+  async #facts(): Promise<StatusFacts> {
     const { rootDirectory, reservation, agentVersion } = this.#config;
     const machine = readMachineInfo(rootDirectory);
     return {
@@ -203,7 +221,7 @@ export class NodeReporter extends Component {
     };
   }
 
-  async #currentAddresses(): Promise<NodeFacts["addresses"]> {
+  async #currentAddresses(): Promise<StatusFacts["addresses"]> {
     const nowMs = this.#deps.clock.monotonic();
     if (this.#addresses === undefined || nowMs - this.#addresses.atMs > ADDRESSES_MAX_AGE_MS) {
       const value = await nodeAddresses(this.#config.registration.nodeName, this.#config.nodeIP);

@@ -6,7 +6,7 @@ import { osImage, readMachineInfo } from "./machine-info.ts";
 import { type AddressSources, nodeAddresses } from "./node-addresses.ts";
 import { nodeResources } from "./node-capacity.ts";
 import { mergeConditions, wantedConditions } from "./node-conditions.ts";
-import { kubeletVersion, type NodeFacts } from "./node-facts.ts";
+import { kubeletVersion, type StatusFacts } from "./node-facts.ts";
 import { nodeStatus, registrationNode } from "./node-object.ts";
 import { nodeStatusPatch } from "./node-status-patch.ts";
 
@@ -127,7 +127,7 @@ test("a condition's transition time changes with its status alone, and others' c
   assert.deepEqual(times("DiskPressure"), ["2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"]);
 });
 
-const facts: NodeFacts = {
+const facts: StatusFacts = {
   addresses: [
     { type: "InternalIP", address: "10.0.0.5" },
     { type: "Hostname", address: "edge-1" },

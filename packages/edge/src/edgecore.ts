@@ -1,6 +1,7 @@
 import type { EdgeCoreConfig } from "@kedge/api";
 import { type Logger, MessageBus } from "@kedge/runtime";
 import { GroupCommit } from "@kedge/sqlite";
+import { DeviceTwin } from "./devicetwin/devicetwin.ts";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "./edge-messages.ts";
 import { EdgeHub } from "./edgehub/edgehub.ts";
 import { edgeHubConfig } from "./edgehub/edgehub-config.ts";
@@ -9,6 +10,7 @@ import { openEdgeDatabase } from "./metamanager/open-edge-database.ts";
 
 /** The switches of `edgecore.yaml` whose part of the agent exists. */
 export const SUPPORTED_SWITCHES: ReadonlySet<string> = new Set([
+  "modules.deviceTwin.enable",
   "modules.edgeHub.enable",
   "modules.edgeHub.websocket.enable",
   "modules.metaManager.enable",
@@ -27,6 +29,7 @@ export async function startEdgeCore(
   signal: AbortSignal,
 ): Promise<AsyncDisposableStack> {
   const { modules, database } = config;
+  const nodeName = modules.edged.hostnameOverride;
   await using scope = new AsyncDisposableStack();
   const db = scope.adopt(openEdgeDatabase(database.dataSource, logger), (opened) => opened.close());
   const commits = scope.use(new GroupCommit(db));
@@ -37,6 +40,7 @@ export async function startEdgeCore(
     const metaManager = { remoteQueryTimeoutMs: modules.metaManager.remoteQueryTimeout * 1000 };
     scope.use(await MetaManager.start(metaManager, deps("metamanager")));
   }
+  if (modules.deviceTwin.enable) scope.use(await DeviceTwin.start({ nodeName }, deps("devicetwin"), signal));
   if (modules.edgeHub.enable)
     // Last: the cloud speaks once all listen.
     scope.use(await EdgeHub.start(edgeHubConfig(config), { ...deps("edgehub"), onTokenUsed }, signal));

@@ -183,7 +183,7 @@ export class TestCloud implements AsyncDisposable {
         admit: (request) => {
           this.linkRequests.push(request);
           const refusal = this.admit(request);
-          this.#changed();
+          this.look();
           return refusal;
         },
         onLink: (link) => {
@@ -191,9 +191,9 @@ export class TestCloud implements AsyncDisposable {
           link.receive((message) => {
             this.received.push(message);
             this.onMessage(message, link);
-            this.#changed();
+            this.look();
           });
-          this.#changed();
+          this.look();
         },
       },
       AbortSignal.timeout(5_000),
@@ -224,7 +224,8 @@ export class TestCloud implements AsyncDisposable {
     return link;
   }
 
-  #changed(): void {
+  /** Makes every {@link until} look again. */
+  look(): void {
     for (const waiter of this.#waiters) waiter();
   }
 

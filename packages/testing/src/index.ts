@@ -3,3 +3,4 @@ export { findKubernetesBinaries, type KubernetesBinaries } from "./kubernetes/ku
 export { TestKubernetes, type TestKubernetesOptions } from "./kubernetes/test-kubernetes.ts";
 export { type PemPair, TestCa } from "./kubernetes/test-certificates.ts";
 export { freePort, TestProcess } from "./kubernetes/test-process.ts";
+export { setNodeReady, TestKubelet, type TestKubeletOptions } from "./kubernetes/test-kubelet.ts";

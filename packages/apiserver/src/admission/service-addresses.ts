@@ -1,5 +1,5 @@
 import { type Service, SERVICES } from "@kedge/kube";
-import { assignServiceAddresses } from "../resources/service-addresses.ts";
+import { assignServiceAddresses } from "./assign-service-addresses.ts";
 import { invalid } from "../rest/status-error.ts";
 import { keyPrefix } from "../storage/object-key.ts";
 import type { Admission } from "./admit.ts";

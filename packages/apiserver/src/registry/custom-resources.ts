@@ -1,7 +1,7 @@
 import type { CustomResourceDefinition } from "@kedge/kube";
 import { Component, toError } from "@kedge/runtime";
 import type { ResourceDefinition } from "../resources/resource-definition.ts";
-import { defineFromCrd } from "./define-custom.ts";
+import { defineFromCrd } from "../resources/crd/define-from-crd.ts";
 import type { ApiContext } from "../rest/api-context.ts";
 import { deleteAll } from "../rest/delete-object.ts";
 import { keyPrefix, resourcePrefixOf, storageKey } from "../storage/object-key.ts";

@@ -9,10 +9,10 @@ import type { ApiContext } from "./api-context.ts";
 import { checkValid, pruneUnknown } from "./check-object.ts";
 import { asObject, decodeBody } from "./decode-body.ts";
 import { presenterOf } from "./get-object.ts";
-import { metadataOf } from "./mutable-metadata.ts";
+import { metadataOf, type MutableMetadata } from "./mutable-metadata.ts";
 import { randomName } from "./random-name.ts";
 import { type ResourceRequest, storedAs } from "./resource-request.ts";
-import { alreadyExists, badRequest } from "./status-error.ts";
+import { alreadyExists, badRequest, invalid } from "./status-error.ts";
 import { timestamp } from "./timestamp.ts";
 import { warningHeaders } from "./warnings.ts";
 import { fieldValidationOf, isDryRun } from "./write-options.ts";
@@ -40,27 +40,20 @@ export function insertObject(
   request: ResourceRequest,
   object: KubeObject,
 ): StoredObject {
-  const { definition, info } = request;
+  const { definition } = request;
   const { type } = definition;
   const metadata = metadataOf(object);
   checkNamespace(object, request);
-  const generated = (metadata.name ?? "") === "";
-  if (generated) {
-    if ((metadata.generateName ?? "") === "") {
-      if (info.name === "") throw badRequest("name or generateName is required");
-      metadata.name = info.name;
-    } else metadata.name = freeName(writer, request, metadata.generateName ?? "");
-  }
+  metadata.name = nameOf(writer, request, metadata);
   metadata.uid = randomUUID();
   metadata.creationTimestamp = timestamp(context.clock.now());
   for (const field of SERVER_FIELDS) delete metadata[field];
+  const key = storageKey(storedAs(definition), { namespace: metadata.namespace, name: metadata.name });
+  if (writer.get(key) !== undefined) throw alreadyExists(type, metadata.name);
   definition.applyDefaults(object);
   definition.prepareCreate(object);
   admitCreate({ writer, context, request, object });
   checkValid(object, undefined, definition);
-  const name = metadataOf(object).name ?? "";
-  const key = storageKey(storedAs(definition), { namespace: metadata.namespace, name });
-  if (writer.get(key) !== undefined) throw alreadyExists(type, name);
   return writer.create(key, object);
 }
 
@@ -78,6 +71,19 @@ export function checkNamespace(object: KubeObject, { info, definition }: Resourc
   if ((metadata.namespace ?? "") !== "" && metadata.namespace !== info.namespace)
     throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
   metadata.namespace = info.namespace;
+}
+
+/** Its own, the one in the path (apply), or a generated one. @throws KubeApiError `Invalid` */
+function nameOf(
+  writer: LogWriter,
+  request: ResourceRequest,
+  { name = "", generateName = "" }: MutableMetadata,
+): string {
+  if (name !== "") return name;
+  if (request.info.name !== "") return request.info.name;
+  if (generateName !== "") return freeName(writer, request, generateName);
+  const message = "Required value: name or generateName is required";
+  throw invalid(request.definition.type, "", [{ field: "metadata.name", reason: "FieldValueRequired", message }]);
 }
 
 function freeName(writer: LogWriter, { definition, info }: ResourceRequest, prefix: string): string {

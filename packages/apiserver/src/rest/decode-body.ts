@@ -1,6 +1,8 @@
 import { apiVersionOf, isJsonObject, type KubeObject } from "@kedge/kube";
 import { parse as parseYaml } from "yaml";
 import type { ApiRequest } from "../http/api-exchange.ts";
+import { decodeProtobuf, PROTOBUF_MEDIA_TYPE } from "../protobuf/decode-protobuf.ts";
+import { ProtobufError } from "../protobuf/protobuf-error.ts";
 import type { ResourceDefinition } from "../resources/resource-definition.ts";
 import { badRequest, unsupportedMediaType } from "./status-error.ts";
 
@@ -16,10 +18,22 @@ export function contentTypeOf({ headers }: Pick<ApiRequest, "headers">): string 
 /** The body as plain data. @throws KubeApiError `UnsupportedMediaType`, `BadRequest` */
 export function decodeBody(request: Pick<ApiRequest, "headers" | "body">): unknown {
   const contentType = contentTypeOf(request);
+  if (contentType === PROTOBUF_MEDIA_TYPE) return decodeProtobufBody(request.body);
   const text = Buffer.from(request.body).toString("utf8");
   if (contentType === "application/json") return parseJsonBody(text);
   if (YAML_TYPES.has(contentType)) return parseYamlBody(text);
-  throw unsupportedMediaType("application/json, application/yaml");
+  throw unsupportedMediaType(`application/json, application/yaml, ${PROTOBUF_MEDIA_TYPE}`);
+}
+
+function decodeProtobufBody(body: Uint8Array): unknown {
+  try {
+    return decodeProtobuf(body);
+  } catch (error) {
+    if (!(error instanceof ProtobufError)) throw error;
+    throw error.code === "UnknownKind"
+      ? unsupportedMediaType("application/json, application/yaml")
+      : badRequest(error.message);
+  }
 }
 
 export function parseJsonBody(text: string): unknown {

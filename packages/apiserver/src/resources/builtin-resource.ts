@@ -46,11 +46,11 @@ export class BuiltinResource implements ResourceDefinition {
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
   readonly patchSchema: SchemaNode;
-  readonly #traits: BuiltinTraits;
+  private readonly traits: BuiltinTraits;
 
   constructor(traits: BuiltinTraits, schema: SchemaNode) {
     const { type, storageType, scale, printer } = traits;
-    this.#traits = traits;
+    this.traits = traits;
     this.type = type;
     if (storageType !== undefined) this.storageType = storageType;
     this.listKind = `${type.kind}List`;
@@ -70,18 +70,18 @@ export class BuiltinResource implements ResourceDefinition {
 
   applyDefaults(object: KubeObject): void {
     applySchemaDefaults(object as unknown as JsonObject, this.patchSchema);
-    this.#traits.strategy.applyDefaults?.(object);
+    this.traits.strategy.applyDefaults?.(object);
   }
 
   prepareCreate(object: KubeObject): void {
-    const { hasStatus, hasGeneration, keepsStatusOnCreate, strategy } = this.#traits;
+    const { hasStatus, hasGeneration, keepsStatusOnCreate, strategy } = this.traits;
     if (hasStatus && !keepsStatusOnCreate) clearStatus(object, this.patchSchema);
     setGeneration(object, hasGeneration ? 1 : undefined);
     strategy.prepareCreate?.(object);
   }
 
   prepareUpdate(object: KubeObject, old: KubeObject, subresource: "" | "status" | "scale"): void {
-    const { hasStatus, hasGeneration, strategy } = this.#traits;
+    const { hasStatus, hasGeneration, strategy } = this.traits;
     if (subresource === "status") {
       keepAllBut(object, old, ["apiVersion", "kind", "metadata", "status"]);
       keepMember((object.metadata ??= {}), old.metadata ?? {}, "ownerReferences");
@@ -95,7 +95,7 @@ export class BuiltinResource implements ResourceDefinition {
   }
 
   validate(object: KubeObject, old: KubeObject | undefined): FieldError[] {
-    const { strategy, nameRule, type } = this.#traits;
+    const { strategy, nameRule, type } = this.traits;
     const errors = metadataErrors(object, type, nameRule);
     errors.push(...(strategy.validate?.(object) ?? []));
     if (old !== undefined) errors.push(...(strategy.validateUpdate?.(object, old) ?? []));
@@ -103,7 +103,7 @@ export class BuiltinResource implements ResourceDefinition {
   }
 
   cells(object: KubeObject, nowMs: number): Cell[] {
-    return this.#traits.printer.cells(object, nowMs);
+    return this.traits.printer.cells(object, nowMs);
   }
 
   selectableFields(object: KubeObject): Readonly<Record<string, string>> {
@@ -111,7 +111,7 @@ export class BuiltinResource implements ResourceDefinition {
     return {
       "metadata.name": name,
       ...(this.type.namespaced && { "metadata.namespace": namespace }),
-      ...this.#traits.strategy.selectableFields?.(object),
+      ...this.traits.strategy.selectableFields?.(object),
     };
   }
 }

@@ -45,24 +45,3 @@ function validateUpdate({ spec }: Crd, old: Crd): FieldError[] {
       errors.push(invalidError("status.storedVersions", name, "missing from spec.versions"));
   return errors;
 }
-
-/**
- * The status of a definition that is served from now on. This server has accepted its names and serves it as soon as it
- * is stored, so the conditions come at once; their times stay if they were true before.
- */
-export function establishedStatus({ spec, status }: Crd, nowIso: string): NonNullable<Crd["status"]> {
-  const before = new Map((status?.conditions ?? []).map((condition) => [condition.type, condition]));
-  const condition = (type: string, reason: string, message: string) => {
-    const old = before.get(type);
-    const lastTransitionTime = old?.status === "True" ? (old.lastTransitionTime ?? nowIso) : nowIso;
-    return { type, status: "True", lastTransitionTime, reason, message };
-  };
-  return {
-    conditions: [
-      condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-      condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-    ],
-    acceptedNames: spec.names,
-    storedVersions: status?.storedVersions ?? [],
-  };
-}

@@ -5,7 +5,6 @@ import type { CustomResourceDefinition, JsonObject, KubeObject } from "@kedge/ku
 import { parse } from "yaml";
 import { builtinResources } from "../builtin-resources.ts";
 import type { ResourceDefinition } from "../resource-definition.ts";
-import { establishedStatus } from "./crd-strategy.ts";
 import { crdWarnings, defineFromCrd } from "./define-from-crd.ts";
 import { compileJsonPath } from "./json-path.ts";
 
@@ -80,16 +79,6 @@ test("a definition is complete with little said", () => {
   assert.equal(crd.spec.names.singular, "widget");
   assert.equal(crd.spec.names.listKind, "WidgetList");
   assert.deepEqual(crd.status?.storedVersions, ["v1"]);
-  const status = establishedStatus(crd, "2026-01-01T00:00:00Z");
-  assert.deepEqual(
-    status.conditions?.map(({ type }) => type),
-    ["NamesAccepted", "Established"],
-  );
-  assert.deepEqual(
-    establishedStatus({ ...crd, status }, "2027-01-01T00:00:00Z").conditions,
-    status.conditions,
-    "what was true before keeps its time",
-  );
 });
 
 test("a custom resource is pruned, defaulted and validated", () => {

@@ -49,10 +49,10 @@ export class CustomResource implements ResourceDefinition {
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
   readonly publishedSchema: SchemaNode | undefined;
-  readonly #traits: CustomTraits;
+  private readonly traits: CustomTraits;
 
   constructor(traits: CustomTraits) {
-    this.#traits = traits;
+    this.traits = traits;
     this.type = traits.type;
     this.listKind = traits.listKind;
     this.singular = traits.singular;
@@ -68,11 +68,11 @@ export class CustomResource implements ResourceDefinition {
   prune(object: KubeObject): string[] {
     const metadata = (object.metadata ?? {}) as JsonObject;
     const unknown = decodeBuiltin(metadata, builtinSchema(OBJECT_META)).map((path) => childPath("metadata", path));
-    return [...unknown, ...pruneUnknown(object as unknown as JsonObject, this.#traits.schema)];
+    return [...unknown, ...pruneUnknown(object as unknown as JsonObject, this.traits.schema)];
   }
 
   applyDefaults(object: KubeObject): void {
-    applySchemaDefaults(object as unknown as JsonObject, this.#traits.schema);
+    applySchemaDefaults(object as unknown as JsonObject, this.traits.schema);
   }
 
   prepareCreate(object: KubeObject): void {
@@ -99,18 +99,18 @@ export class CustomResource implements ResourceDefinition {
 
   validate(object: KubeObject, _old: KubeObject | undefined): FieldError[] {
     const errors = metadataErrors(object, this.type, "subdomain");
-    return [...errors, ...validateSchema(object as unknown as JsonObject, this.#traits.schema)];
+    return [...errors, ...validateSchema(object as unknown as JsonObject, this.traits.schema)];
   }
 
   cells(object: KubeObject, nowMs: number): Cell[] {
-    return this.#traits.columns.cells(object, nowMs);
+    return this.traits.columns.cells(object, nowMs);
   }
 
   selectableFields(object: KubeObject): Readonly<Record<string, string>> {
     const { name = "", namespace = "" } = object.metadata ?? {};
     const fields: Record<string, string> = { "metadata.name": name };
     if (this.type.namespaced) fields["metadata.namespace"] = namespace;
-    for (const [label, valueOf] of this.#traits.selectable) fields[label] = valueOf(object as unknown as JsonObject);
+    for (const [label, valueOf] of this.traits.selectable) fields[label] = valueOf(object as unknown as JsonObject);
     return fields;
   }
 }

@@ -1,6 +1,6 @@
 import { type Informer, type Reconcile, runController, WorkQueue } from "@kedge/kube-client";
 import type { KubeObject } from "@kedge/kube";
-import { abortable, Component, type Logger, toError } from "@kedge/runtime";
+import { abortable, Component, hasCode, type Logger, toError } from "@kedge/runtime";
 import type { ControllerContext } from "./controller-deps.ts";
 
 /** A queue and the workers on it: they begin once the caches they decide from are filled. */
@@ -41,7 +41,7 @@ export class ControllerLoop extends Component {
   ): Promise<void> {
     try {
       await abortable(Promise.all(caches.map(({ synced }) => synced)), this.signal);
-      await runController(this.queue, reconcile, logger, this.signal, workers);
+      await runController(this.queue, unlessGone(reconcile), logger, this.signal, workers);
     } catch (error) {
       if (!this.signal.aborted) logger.error({ error: toError(error) }, "controller ended");
     }
@@ -52,4 +52,16 @@ export class ControllerLoop extends Component {
     this.queue[Symbol.dispose]();
     await this.#running;
   }
+}
+
+/** What we worked on was deleted meanwhile: nothing is left to do, and nothing went wrong. */
+function unlessGone(reconcile: Reconcile<string>): Reconcile<string> {
+  return async (key, signal) => {
+    try {
+      return await reconcile(key, signal);
+    } catch (error) {
+      if (hasCode(error, "NotFound")) return {};
+      throw error;
+    }
+  };
 }

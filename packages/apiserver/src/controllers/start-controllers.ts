@@ -2,11 +2,14 @@ import { EventRecorder } from "@kedge/kube-client";
 import { abortable } from "@kedge/runtime";
 import { CONTROLLER_TIMINGS, type ControllerContext, type ControllerDeps } from "./controller-deps.ts";
 import { startDeploymentController } from "./deployment/deployment-controller.ts";
+import { startGarbageCollector } from "./garbage-collector/garbage-collector.ts";
+import { startNamespaceController } from "./namespace/namespace-controller.ts";
 import { startNodeHealthController } from "./node-lifecycle/node-health-controller.ts";
 import { startPodGcController } from "./node-lifecycle/pod-gc-controller.ts";
 import { startTaintEvictionController } from "./node-lifecycle/taint-eviction-controller.ts";
 import { startReplicaSetController } from "./replicaset/replicaset-controller.ts";
 import { startScheduler } from "./scheduler/scheduler.ts";
+import { startNamespaceDefaultsController } from "./service-account/namespace-defaults-controller.ts";
 import { startInformers } from "./shared-informers.ts";
 
 /**
@@ -46,4 +49,7 @@ const CONTROLLERS: readonly ((context: ControllerContext) => AsyncDisposable)[] 
   startNodeHealthController,
   startTaintEvictionController,
   startPodGcController,
+  startNamespaceDefaultsController,
+  startNamespaceController,
+  startGarbageCollector,
 ];

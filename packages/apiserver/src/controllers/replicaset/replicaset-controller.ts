@@ -33,7 +33,8 @@ export function startReplicaSetController(context: ControllerContext): Controlle
     const plan = planReplicas(replicaSet, owned);
     const failure = await carryOut(key, replicaSet, plan, signal);
     const requeueAfterMs = await writeStatus(replicaSet, owned, failure?.condition, signal);
-    if (failure !== undefined) throw toError(failure.error);
+    // Whatever it was, it may heal: a quota that frees, a webhook that comes back.
+    if (failure !== undefined) throw new Error(failure.condition.message, { cause: failure.error });
     return { requeueAfterMs };
   }
 
@@ -50,7 +51,9 @@ export function startReplicaSetController(context: ControllerContext): Controlle
         pending.created(key, pod);
         recorder.record(REPLICA_SETS, replicaSet, "Normal", "SuccessfulCreate", `Created pod: ${pod.metadata?.name}`);
       });
-      if (error !== undefined) return failed(replicaSet, "FailedCreate", "creating", error);
+      // Nothing can be created where all is being deleted; the ReplicaSet goes next.
+      if (error !== undefined && !isNamespaceTerminating(error))
+        return failed(replicaSet, "FailedCreate", "creating", error);
     }
     for (const pod of plan.remove) {
       try {
@@ -105,4 +108,9 @@ export function startReplicaSetController(context: ControllerContext): Controlle
         yield keyOf(replicaSet);
   });
   return loop;
+}
+
+function isNamespaceTerminating(error: unknown): boolean {
+  const causes = error instanceof KubeApiError ? (error.status.details?.causes ?? []) : [];
+  return causes.some(({ reason }) => reason === "NamespaceTerminating");
 }

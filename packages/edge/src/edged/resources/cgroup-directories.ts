@@ -10,15 +10,28 @@ const V2_CONTROLLERS = ["cpuset", "cpu", "io", "memory", "hugetlb", "pids"];
 const REMOVE_TRIES_MAX = 20;
 const REMOVE_WAIT_MS = 10;
 
-/** The same path in every cgroup tree of the machine. */
-export class CgroupDirectories {
+/** Who makes cgroups, each named by its path below the root: we ourselves, or systemd. */
+export interface CgroupTree {
+  /** Makes `path` and those above it. @throws CgroupError */
+  ensure(path: string): Promise<void>;
+  /** @throws CgroupError */
+  write(path: string, values: CgroupValues): Promise<void>;
+  /** Removes `path` with what is below; nothing there is success. @throws CgroupError */
+  remove(path: string): Promise<void>;
+  /** @returns false when some cgroup or process is in there still. */
+  removeIfEmpty(path: string): Promise<boolean>;
+  /** Names of the cgroups directly below `path`. */
+  children(path: string): Promise<string[]>;
+}
+
+/** The same path in every cgroup tree of the machine, made by ourselves. */
+export class CgroupDirectories implements CgroupTree {
   readonly #hierarchies: readonly CgroupHierarchy[];
 
   constructor(hierarchies: readonly CgroupHierarchy[]) {
     this.#hierarchies = hierarchies;
   }
 
-  /** Makes `path` and those above it. @throws CgroupError */
   async ensure(path: string): Promise<void> {
     for (const hierarchy of this.#hierarchies) {
       let directory = hierarchy.mountPoint;
@@ -32,7 +45,6 @@ export class CgroupDirectories {
     }
   }
 
-  /** @throws CgroupError */
   async write(path: string, values: CgroupValues): Promise<void> {
     for (const { version, mountPoint, controllers } of this.#hierarchies) {
       const directory = join(mountPoint, path);
@@ -41,12 +53,10 @@ export class CgroupDirectories {
     }
   }
 
-  /** Removes `path` with what is below; nothing there is success. @throws CgroupError */
   async remove(path: string): Promise<void> {
     for (const { mountPoint } of this.#hierarchies) await removeTree(join(mountPoint, path));
   }
 
-  /** @returns false when some cgroup or process is in there still. */
   async removeIfEmpty(path: string): Promise<boolean> {
     let removed = true;
     for (const { mountPoint } of this.#hierarchies)
@@ -58,7 +68,6 @@ export class CgroupDirectories {
     return removed;
   }
 
-  /** Names of the cgroups directly below `path`, in any tree. */
   async children(path: string): Promise<string[]> {
     const names = new Set<string>();
     for (const { mountPoint } of this.#hierarchies)

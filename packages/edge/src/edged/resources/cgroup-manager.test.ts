@@ -9,6 +9,7 @@ import type { Pod } from "@kedge/kube";
 import { hasCode } from "@kedge/runtime";
 import { parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
 import { CgroupManager } from "./cgroup-manager.ts";
+import { SystemdSlices } from "./systemd-slices.ts";
 import { cgroupPath, podCgroup } from "./cgroup-names.ts";
 
 function pod(uid: string, resources: object = {}): Pod {
@@ -146,6 +147,36 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
     await manager.removeAll();
   }
   assert.equal(existsSync(join(mountPoint("memory"), cgroupRoot)), false);
+});
+
+test("has systemd make slices, with every value", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "kedge-systemd-"));
+  try {
+    const log = join(directory, "log");
+    const systemctl = join(directory, "systemctl");
+    writeFileSync(systemctl, `#!/bin/sh\nprintf '%s\\n' "$*" >> ${log}\ncase "$*" in *besteffort*) exit 5;; esac\n`, {
+      mode: 0o755,
+    });
+    const hierarchies = [{ version: 2 as const, mountPoint: join(directory, "cgroup"), controllers: [] }];
+    const slices = new SystemdSlices(hierarchies, systemctl);
+    const manager = new CgroupManager(hierarchies, { driver: "systemd" }, slices);
+    const parent = await manager.ensurePod(pod("1-2", guaranteed));
+    await manager.removePod("1-2");
+    assert.equal(parent, "/kubepods.slice/kubepods-pod1_2.slice");
+    const accounting = "CPUAccounting=yes MemoryAccounting=yes TasksAccounting=yes";
+    const values = "CPUWeight=20 CPUQuota=50.00% CPUQuotaPeriodSec=100000us MemoryMax=67108864";
+    assert.deepEqual(readFileSync(log, "utf8").trim().split("\n"), [
+      "start -- kubepods-pod1_2.slice",
+      `set-property --runtime -- kubepods-pod1_2.slice ${accounting} ${values}`,
+      "stop -- kubepods-pod1_2.slice",
+      "stop -- kubepods-burstable-pod1_2.slice",
+      "stop -- kubepods-besteffort-pod1_2.slice",
+    ]);
+    const missing = new SystemdSlices(hierarchies, join(directory, "absent"));
+    await assert.rejects(missing.ensure("/kubepods.slice"), (error) => hasCode(error, "CgroupNotSupported"));
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("says what is wrong when the cgroups cannot be written", { skip: noCgroupV1 }, async () => {

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import type { Pod } from "@kedge/kube";
-import { CgroupDirectories } from "./cgroup-directories.ts";
+import { CgroupDirectories, type CgroupTree } from "./cgroup-directories.ts";
 import { CgroupError } from "./cgroup-error.ts";
 import { type CgroupHierarchy, parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
 import { type CgroupDriver, cgroupPath, kubepodsCgroup, podCgroup, podElement, qosCgroup } from "./cgroup-names.ts";
 import { burstableCpuShares, type CgroupOptions, milliCpuToShares, podCgroupValues } from "./cgroup-values.ts";
 import type { QosClass } from "./qos-class.ts";
+import { SystemdSlices } from "./systemd-slices.ts";
 import { quantityMilli, quantityValue } from "./quantity.ts";
 
 export interface CgroupManagerOptions extends CgroupOptions {
@@ -28,13 +29,14 @@ const CLASSES: readonly QosClass[] = ["Guaranteed", "Burstable", "BestEffort"];
  */
 export class CgroupManager {
   readonly version: 1 | 2;
-  readonly #directories: CgroupDirectories;
+  readonly #tree: CgroupTree;
   readonly #options: CgroupManagerOptions;
   #burstableShares: number | undefined;
 
-  constructor(hierarchies: readonly CgroupHierarchy[], options: CgroupManagerOptions) {
+  constructor(hierarchies: readonly CgroupHierarchy[], options: CgroupManagerOptions, tree?: CgroupTree) {
     this.version = hierarchies[0]?.version ?? 1;
-    this.#directories = new CgroupDirectories(hierarchies);
+    const Tree = options.driver === "systemd" ? SystemdSlices : CgroupDirectories;
+    this.#tree = tree ?? new Tree(hierarchies);
     this.#options = options;
   }
 
@@ -52,21 +54,21 @@ export class CgroupManager {
   /** Makes the tree for pods and limits it to what the node gives to pods. */
   async ensureRoot(allocatable: PodsAllocatable): Promise<void> {
     const root = this.#path(kubepodsCgroup(this.#options.cgroupRoot));
-    await this.#directories.ensure(root);
-    await this.#directories.write(root, {
+    await this.#tree.ensure(root);
+    await this.#tree.write(root, {
       ...(allocatable.cpu !== undefined && { cpuShares: milliCpuToShares(quantityMilli(allocatable.cpu)) }),
       ...(allocatable.memory !== undefined && { memoryLimitBytes: quantityValue(allocatable.memory) }),
     });
-    for (const qosClass of CLASSES) await this.#directories.ensure(this.#path(this.#qos(qosClass)));
-    await this.#directories.write(this.#path(this.#qos("BestEffort")), { cpuShares: milliCpuToShares(0) });
+    for (const qosClass of CLASSES) await this.#tree.ensure(this.#path(this.#qos(qosClass)));
+    await this.#tree.write(this.#path(this.#qos("BestEffort")), { cpuShares: milliCpuToShares(0) });
     await this.updateQos([]);
   }
 
   /** Makes the pod's cgroup with its limits. @returns the sandbox' `cgroup_parent`. */
   async ensurePod(pod: Pod): Promise<string> {
     const path = this.cgroupParentOf(pod);
-    await this.#directories.ensure(path);
-    await this.#directories.write(path, podCgroupValues(pod, this.#options));
+    await this.#tree.ensure(path);
+    await this.#tree.write(path, podCgroupValues(pod, this.#options));
     return path;
   }
 
@@ -78,21 +80,20 @@ export class CgroupManager {
   async updateQos(pods: Iterable<Pod>): Promise<void> {
     const shares = burstableCpuShares(pods);
     if (shares === this.#burstableShares) return;
-    await this.#directories.write(this.#path(this.#qos("Burstable")), { cpuShares: shares });
+    await this.#tree.write(this.#path(this.#qos("Burstable")), { cpuShares: shares });
     this.#burstableShares = shares;
   }
 
   /** Removes what is left of a pod, whichever its class; kills nothing. @throws CgroupError `CgroupBusy` */
   async removePod(podUid: string): Promise<void> {
-    for (const qosClass of CLASSES)
-      await this.#directories.remove(this.#path([...this.#qos(qosClass), podElement(podUid)]));
+    for (const qosClass of CLASSES) await this.#tree.remove(this.#path([...this.#qos(qosClass), podElement(podUid)]));
   }
 
   /** The pods that have a cgroup here; those without a pod are to be removed. */
   async podUids(): Promise<string[]> {
     const uids = new Set<string>();
     for (const qosClass of CLASSES)
-      for (const child of await this.#directories.children(this.#path(this.#qos(qosClass)))) {
+      for (const child of await this.#tree.children(this.#path(this.#qos(qosClass)))) {
         const uid =
           this.#options.driver === "cgroupfs"
             ? /^pod(.+)$/.exec(child)?.[1]
@@ -105,9 +106,9 @@ export class CgroupManager {
   /** Removes the whole tree for pods, and those parents of it that are empty then. @throws CgroupError `CgroupBusy` */
   async removeAll(): Promise<void> {
     const kubepods = kubepodsCgroup(this.#options.cgroupRoot);
-    await this.#directories.remove(this.#path(kubepods));
+    await this.#tree.remove(this.#path(kubepods));
     for (let length = kubepods.length - 1; length > 0; length -= 1)
-      if (!(await this.#directories.removeIfEmpty(this.#path(kubepods.slice(0, length))))) return;
+      if (!(await this.#tree.removeIfEmpty(this.#path(kubepods.slice(0, length))))) return;
   }
 
   #qos(qosClass: QosClass) {

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ConfigMap, Pod, Secret, Volume, VolumeMount } from "@kedge/kube";
+import { type Clock, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
+import type { EdgeMessages, EdgeNotices } from "../../edge-messages.ts";
+import { mountPointsBelow, unmount } from "./run-mount.ts";
+import { VolumeManager } from "./volume-manager.ts";
+
+export const signal = new AbortController().signal;
+export const root = process.getuid?.() === 0;
+export const needsRoot = root ? false : "mounting needs root";
+export const base64 = (text: string) => Buffer.from(text).toString("base64");
+
+/** A node's volumes and what the store holds; everything is unmounted and removed at the end. */
+export class VolumeNode implements AsyncDisposable {
+  readonly rootDirectory = mkdtempSync(join(tmpdir(), "kedge-volumes-"));
+  readonly bus = new MessageBus<EdgeMessages, EdgeNotices>();
+  readonly configMaps: Record<string, ConfigMap> = {};
+  readonly secrets: Record<string, Secret> = {};
+  offline = false;
+  tokensIssued = 0;
+  nowMs = Date.parse("2026-01-01T00:00:00Z");
+  readonly clock: Clock = { ...systemClock, now: () => this.nowMs };
+
+  constructor() {
+    this.bus.handle("meta/getConfigMap", ({ name }) => this.configMaps[name]);
+    this.bus.handle("meta/getSecret", ({ name }) => this.secrets[name]);
+    this.bus.handle("meta/requestToken", ({ namespace, serviceAccount, token }) => {
+      if (this.offline) throw new Error("the cloud is not connected");
+      this.tokensIssued += 1;
+      const endsMs = this.nowMs + Number(token.spec.expirationSeconds) * 1000;
+      const text = `${namespace}/${serviceAccount}/${token.spec.audiences.join()}/${this.tokensIssued}`;
+      return { ...token, status: { token: text, expirationTimestamp: new Date(endsMs).toISOString() } };
+    });
+  }
+
+  volumes(): Promise<VolumeManager> {
+    const allocatable = () => ({ cpu: "2", memory: "1Gi" });
+    const deps = { bus: this.bus, logger: silentLogger, clock: this.clock };
+    return VolumeManager.open({ rootDirectory: this.rootDirectory, allocatable }, deps);
+  }
+
+  path(volume: string, ...rest: string[]): string {
+    return join(this.rootDirectory, "pods/uid-1/volumes", volume, ...rest);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const mounted of await mountPointsBelow(this.rootDirectory)) await unmount(mounted, signal);
+    rmSync(this.rootDirectory, { recursive: true, force: true });
+  }
+}
+
+export function podWith(
+  volume: Volume,
+  spec: Partial<NonNullable<Pod["spec"]>> = {},
+  mount: Partial<VolumeMount> = {},
+): Pod {
+  const volumeMounts = [{ name: volume.name, mountPath: "/v", ...mount }];
+  return {
+    metadata: { name: "p", namespace: "shop", uid: "uid-1", labels: { app: "web" } },
+    spec: { containers: [{ name: "c", volumeMounts }], volumes: [volume], serviceAccountName: "runner", ...spec },
+  };
+}
+
+export async function mountOf(volumes: VolumeManager, pod: Pod, environment: { name: string; value: string }[] = []) {
+  const [container] = pod.spec?.containers ?? [];
+  assert.ok(container);
+  const [mount] = await volumes.mountsFor(pod, container, environment, signal);
+  assert.ok(mount);
+  return mount;
+}

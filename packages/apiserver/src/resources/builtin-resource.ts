@@ -12,7 +12,7 @@ import { decodeBuiltin } from "./decode-builtin.ts";
 import type { NameRule } from "./metadata-validation.ts";
 import { metadataErrors } from "./metadata-validation.ts";
 import type { Cell, Printer } from "./printing.ts";
-import type { ResourceDefinition, ScalePaths, TableColumn } from "./resource-definition.ts";
+import type { PublishedSchema, ResourceDefinition, ScalePaths, TableColumn } from "./resource-definition.ts";
 
 /** What distinguishes one built-in resource; everything else comes from its schema. */
 export interface BuiltinTraits {
@@ -29,6 +29,8 @@ export interface BuiltinTraits {
   readonly printer: Printer;
   readonly strategy: BuiltinStrategy;
   readonly storageType: ResourceType | undefined;
+  /** Name of the schema in Kubernetes' documents. */
+  readonly schemaName: string;
 }
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -46,6 +48,7 @@ export class BuiltinResource implements ResourceDefinition {
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
   readonly patchSchema: SchemaNode;
+  readonly published: PublishedSchema;
   private readonly traits: BuiltinTraits;
 
   constructor(traits: BuiltinTraits, schema: SchemaNode) {
@@ -61,6 +64,7 @@ export class BuiltinResource implements ResourceDefinition {
     if (scale !== undefined) this.scale = scale;
     this.columns = printer.columns;
     this.patchSchema = schema;
+    this.published = { name: traits.schemaName };
   }
 
   /** @throws DecodeError when a value has another type than its field. */

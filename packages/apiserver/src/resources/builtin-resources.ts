@@ -11,7 +11,7 @@ import { strategies } from "./strategies/strategies.ts";
 const REPLICAS: ScalePaths = {
   specReplicasPath: ".spec.replicas",
   statusReplicasPath: ".status.replicas",
-  labelSelectorPath: ".status.selector",
+  labelSelectorPath: ".spec.selector",
 };
 
 /** Every built-in resource that the embedded API server serves. */
@@ -42,5 +42,6 @@ function traitsOf(row: BuiltinRow): BuiltinTraits {
     printer: (printers.get(id) ?? PLAIN_PRINTER) as Printer<KubeObject>,
     strategy: (strategies.get(id) ?? {}) as BuiltinStrategy<KubeObject>,
     storageType: row.storageType,
+    schemaName: row.schema,
   };
 }

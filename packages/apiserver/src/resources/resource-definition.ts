@@ -1,4 +1,4 @@
-import type { FieldError, KubeObject, PatchSchema, ResourceType } from "@kedge/kube";
+import type { FieldError, KubeObject, PatchSchema, ResourceType, SchemaNode } from "@kedge/kube";
 
 export type { FieldError };
 
@@ -17,6 +17,13 @@ export interface ScalePaths {
   readonly labelSelectorPath?: string;
 }
 
+/** The name under which a resource's schema is published in OpenAPI documents, and the schema if it is not built in. */
+export interface PublishedSchema {
+  /** `io.k8s.api.core.v1.Pod`, `io.kubeedge.devices.v1beta1.Device`; the list's is this with `List`. */
+  readonly name: string;
+  readonly custom?: SchemaNode;
+}
+
 /** All that the generic REST code must know of one served resource, built-in or from a CustomResourceDefinition. Pure. */
 export interface ResourceDefinition {
   readonly type: ResourceType;
@@ -30,6 +37,8 @@ export interface ResourceDefinition {
   readonly hasStatus: boolean;
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
+  /** Absent: not published. */
+  readonly published?: PublishedSchema;
   /** For strategic merge patch; absent: not supported (custom resources). */
   readonly patchSchema?: PatchSchema;
 

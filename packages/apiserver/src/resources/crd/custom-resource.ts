@@ -14,7 +14,7 @@ import { builtinSchema, OBJECT_META } from "../../openapi/builtin-schemas.ts";
 import { decodeBuiltin } from "../decode-builtin.ts";
 import { metadataErrors } from "../metadata-validation.ts";
 import type { Cell } from "../printing.ts";
-import type { ResourceDefinition, ScalePaths, TableColumn } from "../resource-definition.ts";
+import type { PublishedSchema, ResourceDefinition, ScalePaths, TableColumn } from "../resource-definition.ts";
 import type { CustomColumns } from "./custom-columns.ts";
 
 export interface CustomTraits {
@@ -33,6 +33,8 @@ export interface CustomTraits {
   readonly selectable: ReadonlyMap<string, (object: JsonObject) => string>;
 }
 
+const ANY_OBJECT: SchemaNode = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+
 const VERBS = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 type Members = Record<string, unknown>;
@@ -48,7 +50,7 @@ export class CustomResource implements ResourceDefinition {
   readonly hasStatus: boolean;
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
-  readonly publishedSchema: SchemaNode | undefined;
+  readonly published: PublishedSchema;
   private readonly traits: CustomTraits;
 
   constructor(traits: CustomTraits) {
@@ -61,7 +63,10 @@ export class CustomResource implements ResourceDefinition {
     this.hasStatus = traits.hasStatus;
     if (traits.scale !== undefined) this.scale = traits.scale;
     this.columns = traits.columns.columns;
-    this.publishedSchema = traits.publishedSchema;
+    const { group, version, kind } = traits.type;
+    // As Kubernetes names them: the group's domain from its end, then version and kind.
+    const name = [...group.split(".").toReversed(), version, kind].join(".");
+    this.published = { name, custom: traits.publishedSchema ?? ANY_OBJECT };
   }
 
   /** @throws DecodeError when `metadata` is not what metadata must be. */

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { CodedError, createLogger, toError } from "@kedge/runtime";
 import { loadCloudCoreConfig } from "@kedge/api";
+import { CLOUDCORE_SUPPORTED } from "@kedge/cloud";
 import { startControlPlane } from "./control-plane/control-plane.ts";
 import { down } from "./down.ts";
 import { logs } from "./logs.ts";
@@ -117,7 +118,11 @@ async function serve(given: ServeOptions): Promise<void> {
   const loaded =
     given.config === undefined
       ? undefined
-      : loadCloudCoreConfig(await readFile(given.config, "utf8"), { hostname: hostname(), localIP: "127.0.0.1" });
+      : loadCloudCoreConfig(
+          await readFile(given.config, "utf8"),
+          { hostname: hostname(), localIP: "127.0.0.1" },
+          { supported: CLOUDCORE_SUPPORTED },
+        );
   for (const warning of loaded?.warnings ?? []) logger.warn({ path: warning.path }, warning.message);
   await using controlPlane = await startControlPlane(
     {

@@ -1,1 +1,7 @@
-export {};
+export {
+  type CloudCore,
+  type CloudCoreDeps,
+  CloudCoreError,
+  CLOUDCORE_SUPPORTED,
+  startCloudCore,
+} from "./cloudcore.ts";

@@ -62,11 +62,13 @@ export class WebSocketServer extends Component {
       requestTimeout: HANDSHAKE_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
     });
-    this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
+    // Both the plain socket, for clients that never finish their handshake, and the TLS socket on top of it.
+    for (const event of ["connection", "secureConnection"])
+      this.#server.on(event, (socket: Socket) => {
+        this.#sockets.add(socket);
+        socket.setNoDelay(true);
+        socket.once("close", () => this.#sockets.delete(socket));
+      });
     this.#server.on("tlsClientError", (error, socket) =>
       options.logger.debug({ error, remote: socket.remoteAddress }, "TLS handshake failed"),
     );

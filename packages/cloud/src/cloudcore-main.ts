@@ -1,0 +1,78 @@
+import { readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { parseArgs } from "node:util";
+import { defaultCloudCoreConfig, type HostFacts, loadCloudCoreConfig, minCloudCoreConfig } from "@kedge/api";
+import { connectKube, inClusterConnection, type KubeConnection, loadKubeconfig } from "@kedge/kube-client";
+import { CodedError, createLogger, type Logger, systemClock, toError } from "@kedge/runtime";
+import packageJson from "../package.json" with { type: "json" };
+import { CLOUDCORE_SUPPORTED, localAddress, startCloudCore } from "./cloudcore.ts";
+
+const CONFIG_FILE = "/etc/kubeedge/config/cloudcore.yaml";
+const USAGE = `cloudcore [--config FILE] [--defaultconfig | --minconfig | --version]
+
+  --config FILE     configuration (default ${CONFIG_FILE})
+  --defaultconfig   print a configuration with every key, and exit
+  --minconfig       print a configuration with the keys that are commonly changed, and exit
+  --version         print the version, and exit
+`;
+
+/** @returns the exit status. */
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      config: { type: "string", default: CONFIG_FILE },
+      defaultconfig: { type: "boolean", default: false },
+      minconfig: { type: "boolean", default: false },
+      version: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const host: HostFacts = { hostname: hostname(), localIP: localAddress() };
+  const print = (text: string) => process.stdout.write(text);
+  if (values.help) print(USAGE);
+  else if (values.version) print(`kedge cloudcore ${packageJson.version}\n`);
+  else if (values.defaultconfig) print(defaultCloudCoreConfig(host));
+  else if (values.minconfig) print(minCloudCoreConfig(host));
+  else await run(values.config, host, createLogger({ program: "cloudcore" }));
+  return 0;
+}
+
+async function run(file: string, host: HostFacts, logger: Logger): Promise<void> {
+  const { config, warnings } = loadCloudCoreConfig(await readFile(file, "utf8"), host, {
+    supported: CLOUDCORE_SUPPORTED,
+  });
+  for (const warning of warnings) logger.warn({ path: warning.path }, warning.message);
+  const life = new AbortController();
+  const stopped = Promise.withResolvers<void>();
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.once(name, () => {
+      logger.info({ signal: name }, "stopping");
+      life.abort(new DOMException("stopped", "AbortError"));
+      stopped.resolve();
+    });
+  const { kubeConfig, master } = config.kubeAPIConfig;
+  await using kube = connectKube(connection(kubeConfig, master), {
+    userAgent: `kedge-cloudcore/${packageJson.version}`,
+  });
+  try {
+    await using cloudCore = await startCloudCore(config, { kube, logger, clock: systemClock }, life.signal);
+    logger.info({ ...cloudCore.ports }, "ready");
+    await stopped.promise;
+  } catch (error) {
+    if (!life.signal.aborted) throw error;
+  }
+}
+
+function connection(kubeconfig: string, master: string): KubeConnection {
+  const found = kubeconfig === "" ? inClusterConnection() : loadKubeconfig(kubeconfig);
+  return master === "" ? found : { ...found, server: master };
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const { message } = toError(error);
+  const code = error instanceof CodedError ? ` (${String(error.code)})` : "";
+  process.stderr.write(`cloudcore: ${message}${code}\n`);
+  process.exitCode = 1;
+}

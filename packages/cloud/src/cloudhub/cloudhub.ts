@@ -1,0 +1,258 @@
+import { CONFIG_MAPS } from "@kedge/kube";
+import type { KubeClient } from "@kedge/kube-client";
+import {
+  kubernetesCaAnswer,
+  type Message,
+  Operation,
+  parseResource,
+  targetNode,
+  trimNodePrefix,
+} from "@kedge/protocol";
+import { type Clock, Component, type Logger, type MessageBus, toError } from "@kedge/runtime";
+import { type LinkRequest, type WebSocketLink, WebSocketServer } from "@kedge/transport";
+import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
+import type { MetricsRegistry } from "../metrics-registry.ts";
+import { admit } from "./admission.ts";
+import { HttpsServer } from "./https-server.ts";
+import { HubMetrics } from "./hub-metrics.ts";
+import { CLOSE_NODE_DELETED, CLOSE_REPLACED, CLOSE_SILENT, NodeSession } from "./node-session.ts";
+import { type CertificateFiles, loadCloudCertificates } from "./pki/cloud-certificates.ts";
+import type { ServerNames } from "./pki/certificate-authority.ts";
+import { TokenKeeper } from "./pki/token-keeper.ts";
+import type { SyncRecords } from "./sync-records.ts";
+import { routeUpstream } from "./upstream-router.ts";
+
+export interface CloudHubConfig {
+  readonly files: CertificateFiles;
+  readonly names: ServerNames;
+  readonly websocket: { readonly address: string; readonly port: number };
+  readonly https: { readonly address: string; readonly port: number };
+  readonly keepaliveMs: number;
+  readonly writeTimeoutMs: number;
+  readonly nodeLimit: number;
+  readonly edgeCertificateDays: number;
+  readonly tokenRefreshHours: number;
+}
+
+export interface CloudHubDeps {
+  readonly kube: KubeClient;
+  readonly bus: MessageBus<CloudMessages, CloudNotices>;
+  readonly records: SyncRecords;
+  readonly metrics: MetricsRegistry;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Messages of one node that are being worked on; beyond that we read no more from it. */
+const UPSTREAM_OUTSTANDING_MAX = 256;
+/** How often silent sessions are looked for. */
+const SWEEP_MS = 1_000;
+/** Of the CA that clusters publish. */
+const KUBERNETES_CA = { namespace: "kube-system", name: "kube-root-ca.crt" };
+
+/** Holds the sessions of all nodes that are connected to this process: port 10000, and 10002 to join. */
+export class CloudHub extends Component {
+  readonly #config: CloudHubConfig;
+  readonly #deps: CloudHubDeps;
+  readonly #metrics: HubMetrics;
+  readonly #sessions = new Map<string, NodeSession>();
+  readonly #scope = new AsyncDisposableStack();
+  readonly #outstanding = new WeakMap<NodeSession, { count: number; below: PromiseWithResolvers<void> | undefined }>();
+  #epoch = 0;
+  #websocket: WebSocketServer | undefined;
+  #https: HttpsServer | undefined;
+  #kubernetesCa = "";
+
+  private constructor(config: CloudHubConfig, deps: CloudHubDeps) {
+    super();
+    this.#config = config;
+    this.#deps = deps;
+    this.#metrics = new HubMetrics(deps.metrics);
+    deps.metrics.gauge("KubeEdge_CloudHub_connected_nodes", "Nodes with a session.", () => this.#sessions.size);
+    deps.metrics.gauge("kedge_cloudhub_unacknowledged", "Objects that nodes have not acknowledged.", () => {
+      let count = 0;
+      for (const session of this.#sessions.values()) count += session.unacknowledged;
+      return count;
+    });
+  }
+
+  /** @throws if certificates or token cannot be made, a port is taken, or `signal` aborts. */
+  static async start(config: CloudHubConfig, deps: CloudHubDeps, signal: AbortSignal): Promise<CloudHub> {
+    await using scope = new AsyncDisposableStack();
+    const hub = scope.use(new CloudHub(config, deps));
+    await hub.#start(signal);
+    scope.move();
+    return hub;
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { kube, clock, logger } = this.#deps;
+    const { files, names, edgeCertificateDays, tokenRefreshHours } = this.#config;
+    const { ca, server: tls } = await loadCloudCertificates(files, names, { kube, clock, logger }, signal);
+    this.#scope.use(this.#deps.bus.handle("hub/send", (message) => this.#send(message)));
+    this.#websocket = this.#scope.use(await this.#listen(tls, signal));
+    const { address: host, port } = this.#config.https;
+    const routeDeps = { ca, kube, clock, logger, edgeCertificateDays };
+    this.#https = this.#scope.use(await HttpsServer.start({ host, port, tls }, routeDeps, signal));
+    // Last: who finds a token can join at once.
+    this.#scope.use(await TokenKeeper.start(tokenRefreshHours, { kube, clock, logger, ca }, signal));
+    const sweep = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#scope.defer(() => clearInterval(sweep));
+    logger.info({ websocket: this.ports.websocket, https: this.ports.https }, "CloudHub listens");
+  }
+
+  #listen(tls: Parameters<typeof WebSocketServer.start>[0]["tls"], signal: AbortSignal): Promise<WebSocketServer> {
+    const { websocket, writeTimeoutMs, keepaliveMs } = this.#config;
+    return WebSocketServer.start(
+      {
+        host: websocket.address,
+        port: websocket.port,
+        tls,
+        logger: this.#deps.logger,
+        writeTimeoutMs,
+        // Found by the sweep at the latest; the ping finds half-open links even of edges that say nothing for long.
+        pingAfterMs: keepaliveMs,
+        admit: (request) => this.#admit(request),
+        onLink: (link, request) => this.#open(link, request),
+      },
+      signal,
+    );
+  }
+
+  /** The ports in use, also where the configuration says 0. */
+  get ports(): { readonly websocket: number; readonly https: number } {
+    return { websocket: this.#websocket?.port ?? 0, https: this.#https?.port ?? 0 };
+  }
+
+  /** Nodes with a session here. */
+  get connectedNodes(): readonly string[] {
+    return [...this.#sessions.keys()];
+  }
+
+  #admit(request: LinkRequest) {
+    const admission = admit(request, {
+      connected: this.#sessions.size,
+      connectedMax: this.#config.nodeLimit,
+      isConnected: (node) => this.#sessions.has(node),
+    });
+    if (admission.refusal === undefined) return undefined;
+    const { reason } = admission.refusal;
+    this.#metrics.refused(admission.code);
+    const node = request.headers["node_id"];
+    this.#deps.logger.warn({ node, remote: request.remoteAddress, reason }, "connection refused");
+    return admission.refusal;
+  }
+
+  #open(link: WebSocketLink, { headers, remoteAddress }: LinkRequest): void {
+    const node = String(headers["node_id"]);
+    const logger = this.#deps.logger.child({ node });
+    this.#epoch += 1;
+    const { clock, records } = this.#deps;
+    const session = new NodeSession(node, this.#epoch, link, { clock, records, logger, metrics: this.#metrics });
+    // From here on nothing of the older session counts (W32).
+    this.#sessions.get(node)?.end("replaced by a newer session", CLOSE_REPLACED);
+    this.#sessions.set(node, session);
+    logger.info({ remote: remoteAddress, epoch: session.epoch }, "node connected");
+    link.receive((message) => this.#receive(session, message));
+    void this.#watchEnd(session, logger);
+    this.#deps.bus.notify("hub/session", { node, connected: true });
+  }
+
+  async #watchEnd(session: NodeSession, logger: Logger): Promise<void> {
+    const { reason, detail } = await session.link.closed;
+    session.end("over", 1000);
+    logger.info({ epoch: session.epoch, reason, detail }, "node disconnected");
+    if (this.#sessions.get(session.node) !== session) return;
+    this.#sessions.delete(session.node);
+    this.#deps.bus.notify("hub/session", { node: session.node, connected: false });
+  }
+
+  /** A node that has no session here is skipped: once it connects, all is compared. */
+  #send(message: Message): void {
+    const { operation, resource = "" } = message.route;
+    const session = this.#sessions.get(targetNode(resource) ?? "");
+    if (session === undefined) return;
+    const path = parseResource(trimNodePrefix(resource));
+    if (operation === Operation.delete && path?.type === "node")
+      session.end("the node was deleted from the cluster", CLOSE_NODE_DELETED);
+    else session.push(message);
+  }
+
+  #receive(session: NodeSession, message: Message): void | Promise<void> {
+    if (this.#sessions.get(session.node) !== session) return; // a session that was replaced says nothing any more
+    session.heard();
+    const to = routeUpstream(message);
+    const { parent_msg_id: parent } = message.header;
+    this.#metrics.received(to.to);
+    switch (to.to) {
+      case "session":
+        if (to.what === "acknowledgement") session.acknowledge(parent);
+        else if (to.what === "refusal") session.refuse(parent, message.content);
+        return;
+      case "edge":
+      case "device":
+        return this.#handOver(session, `${to.to}/upstream`, message);
+      case "kubernetesCa":
+        return this.#answerKubernetesCa(session, message);
+      case "nobody":
+        this.#deps.logger.warn({ node: session.node, route: message.route, reason: to.reason }, "message refused");
+        return;
+      default:
+        this.#deps.logger.debug({ node: session.node, route: message.route }, `dropped: there is no ${to.to} yet`);
+    }
+  }
+
+  /** In the order of arrival, but without waiting: whoever answers keeps the order that it needs. */
+  #handOver(session: NodeSession, topic: "edge/upstream" | "device/upstream", message: Message): void | Promise<void> {
+    const { bus, logger } = this.#deps;
+    if (!bus.answers(topic)) return;
+    const outstanding = this.#outstanding.get(session) ?? { count: 0, below: undefined };
+    this.#outstanding.set(session, outstanding);
+    outstanding.count += 1;
+    void bus
+      .request(topic, { node: session.node, message }, this.signal)
+      .catch((error: unknown) => {
+        if (!this.signal.aborted)
+          logger.error({ node: session.node, route: message.route, error: toError(error) }, "upstream message failed");
+      })
+      .finally(() => {
+        outstanding.count -= 1;
+        outstanding.below?.resolve();
+        outstanding.below = undefined;
+      });
+    if (outstanding.count < UPSTREAM_OUTSTANDING_MAX) return;
+    outstanding.below = Promise.withResolvers<void>();
+    return outstanding.below.promise;
+  }
+
+  async #answerKubernetesCa(session: NodeSession, message: Message): Promise<void> {
+    if (this.#kubernetesCa === "") {
+      try {
+        const { data } = await this.#deps.kube.get(CONFIG_MAPS, KUBERNETES_CA, this.signal);
+        this.#kubernetesCa = data?.["ca.crt"] ?? "";
+      } catch (error) {
+        this.#deps.logger.warn(
+          { error: toError(error) },
+          "the cluster's CA cannot be read; the edge gets an empty one",
+        );
+      }
+    }
+    session.push(kubernetesCaAnswer(session.node, message, this.#kubernetesCa));
+  }
+
+  #sweep(): void {
+    for (const session of this.#sessions.values()) {
+      if (session.silentMs <= this.#config.keepaliveMs) continue;
+      session.end(`nothing heard for ${Math.round(session.silentMs / 1000)} s`, CLOSE_SILENT);
+    }
+  }
+
+  protected override async stop(): Promise<void> {
+    const closing = [...this.#sessions.values()].map((session) => {
+      session.end("cloudcore is stopping", 1001);
+      return session.link.closed;
+    });
+    await this.#scope.disposeAsync();
+    await Promise.all(closing);
+  }
+}

@@ -1,0 +1,121 @@
+import { type Message, requiresAck, withWireResource } from "@kedge/protocol";
+import { type Clock, hasCode, type Logger, toError } from "@kedge/runtime";
+import type { WebSocketLink } from "@kedge/transport";
+import { isAnswer, isDelete, isTerminating } from "./ack-queue.ts";
+import { AckSender } from "./ack-sender.ts";
+import { compareVersions } from "./compare-versions.ts";
+import type { HubMetrics } from "./hub-metrics.ts";
+import { syncedObjectOf } from "./sync-record.ts";
+import type { SyncRecords } from "./sync-records.ts";
+
+export interface NodeSessionDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly records: SyncRecords;
+  readonly metrics: HubMetrics;
+}
+
+/** WebSocket close codes of ours, for the edge's log. */
+export const CLOSE_REPLACED = 4001;
+export const CLOSE_SILENT = 4002;
+export const CLOSE_NODE_DELETED = 4003;
+
+/** One connection of one node: what goes down to it, and what it has acknowledged. */
+export class NodeSession {
+  readonly node: string;
+  /** Grows with each session of this process: later ones are newer. */
+  readonly epoch: number;
+  readonly link: WebSocketLink;
+  readonly #deps: NodeSessionDeps;
+  readonly #sender: AckSender;
+  #heardAt: number;
+
+  constructor(node: string, epoch: number, link: WebSocketLink, deps: NodeSessionDeps) {
+    this.node = node;
+    this.epoch = epoch;
+    this.link = link;
+    this.#deps = deps;
+    this.#heardAt = deps.clock.monotonic();
+    this.#sender = new AckSender({
+      clock: deps.clock,
+      logger: deps.logger,
+      prepare: (message) => this.#prepare(message),
+      send: (message) => link.send(message),
+      acknowledged: (message, afterMs) => this.#acknowledged(message, afterMs),
+      retried: () => deps.metrics.retried(),
+    });
+  }
+
+  /** How long nothing was heard of the node. */
+  get silentMs(): number {
+    return this.#deps.clock.monotonic() - this.#heardAt;
+  }
+
+  /** Objects that the node has not acknowledged. */
+  get unacknowledged(): number {
+    return this.#sender.size;
+  }
+
+  heard(): void {
+    this.#heardAt = this.#deps.clock.monotonic();
+  }
+
+  /** Sends a message, with its internal resource, and sees to it that it arrives if it is of that kind. */
+  push(internal: Message): void {
+    const message = withWireResource(internal);
+    if (!requiresAck(message)) return this.#sendOnce(message);
+    if (this.#isKnown(message)) return;
+    if (this.#sender.offer(message)) this.#deps.metrics.sent("acknowledged");
+  }
+
+  #sendOnce(message: Message): void {
+    this.#deps.metrics.sent("once");
+    this.link.send(message).catch((error: unknown) => {
+      if (hasCode(error, "NotConnected")) return;
+      this.#deps.metrics.dropped();
+      const { operation, resource } = message.route;
+      this.#deps.logger.warn({ operation, resource, error: toError(error) }, "message to the edge dropped");
+    });
+  }
+
+  /** Whether the node has acknowledged this state, or a later one. Deletions and answers are always said again. */
+  #isKnown(message: Message): boolean {
+    if (isDelete(message) || isAnswer(message) || isTerminating(message)) return false;
+    const object = syncedObjectOf(message.content);
+    if (object === undefined) return false;
+    const acknowledged = this.#deps.records.acknowledgedVersion(this.node, object);
+    if (acknowledged === undefined) return false;
+    return (compareVersions(message.header.resourceversion, acknowledged) ?? 1) <= 0;
+  }
+
+  #prepare(message: Message): Promise<void> | undefined {
+    if (isDelete(message)) return undefined;
+    const object = syncedObjectOf(message.content);
+    if (object === undefined || this.#deps.records.acknowledgedVersion(this.node, object) !== undefined)
+      return undefined;
+    return this.#deps.records.ensure(this.node, object);
+  }
+
+  #acknowledged(message: Message, afterMs: number): void {
+    this.#deps.metrics.acknowledged(afterMs);
+    const object = syncedObjectOf(message.content);
+    if (object === undefined) return;
+    const version = message.header.resourceversion;
+    if (isDelete(message)) this.#deps.records.forget(this.node, object);
+    else if (version !== undefined) this.#deps.records.acknowledge(this.node, object, version);
+  }
+
+  acknowledge(id: string | undefined): void {
+    if (id !== undefined) this.#sender.acknowledge(id);
+  }
+
+  refuse(id: string | undefined, reason: unknown): void {
+    if (id !== undefined) this.#sender.refuse(id, reason);
+  }
+
+  /** Ends the session; the link may live on for its closing handshake. Nothing of it counts any more. */
+  end(reason: string, code: number): void {
+    this.#sender.stop();
+    if (this.link.open) void this.link.close(reason, code);
+  }
+}

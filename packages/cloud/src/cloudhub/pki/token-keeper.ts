@@ -1,0 +1,67 @@
+import type { KubeClient } from "@kedge/kube-client";
+import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import type { CertificateAuthority } from "./certificate-authority.ts";
+import { saveSecret } from "./cloud-certificates.ts";
+import { createJoinToken } from "./join-token.ts";
+
+const HOUR_MS = 60 * 60_000;
+const TOKEN_SECRET = "tokensecret";
+const TOKEN_KEY = "tokendata";
+const RETRY_INITIAL_MS = 1_000;
+const RETRY_MAX_MS = 5 * 60_000;
+
+interface TokenKeeperDeps {
+  readonly kube: KubeClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly ca: CertificateAuthority;
+}
+
+/** Keeps a valid join token in its Secret; one that could not be stored is tried again until it is (W10). */
+export class TokenKeeper extends Component {
+  readonly #deps: TokenKeeperDeps;
+  readonly #refreshMs: number;
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(refreshHours: number, deps: TokenKeeperDeps) {
+    super();
+    this.#deps = deps;
+    this.#refreshMs = refreshHours * HOUR_MS;
+  }
+
+  /** @throws if the first token cannot be stored. */
+  static async start(refreshHours: number, deps: TokenKeeperDeps, signal: AbortSignal): Promise<TokenKeeper> {
+    const keeper = new TokenKeeper(refreshHours, deps);
+    await keeper.#store(signal);
+    keeper.#running = keeper.#run();
+    return keeper;
+  }
+
+  async #store(signal: AbortSignal): Promise<void> {
+    const { ca, clock, kube } = this.#deps;
+    const token = createJoinToken(ca, clock.now() + 2 * this.#refreshMs);
+    await saveSecret(kube, TOKEN_SECRET, { [TOKEN_KEY]: Buffer.from(token).toString("base64") }, signal);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger } = this.#deps;
+    const backoff = new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS, jitter: 0.2 });
+    let waitMs = this.#refreshMs;
+    while (!this.signal.aborted) {
+      try {
+        await clock.sleep(waitMs, this.signal);
+        await this.#store(this.signal);
+        backoff.reset();
+        waitMs = this.#refreshMs;
+      } catch (error) {
+        if (isAbort(error, this.signal)) return;
+        waitMs = backoff.next();
+        logger.warn({ error: toError(error), waitMs }, "could not store a new join token, trying again");
+      }
+    }
+  }
+
+  protected override async stop(): Promise<void> {
+    await this.#running;
+  }
+}

@@ -1,0 +1,44 @@
+import { type Message, Operation, Source } from "@kedge/protocol";
+
+/** Where a message of an edge goes. */
+export type UpstreamRoute =
+  | { readonly to: "session"; readonly what: "keepalive" | "acknowledgement" | "refusal" }
+  | { readonly to: "kubernetesCa" }
+  | { readonly to: "edge" }
+  | { readonly to: "device" }
+  /** Parts that do not exist yet: the message is dropped with a line in the log. */
+  | { readonly to: "csi" | "router" | "taskManager" | "dynamicController" }
+  | { readonly to: "nobody"; readonly reason: string };
+
+const VOLUME = /^\w[-\w.+]*\/volume\/\w[-\w.+]*/;
+
+/** An edge that claims to be one of these would be taken for the cloud. */
+const CLOUD_SOURCES: ReadonlySet<string> = new Set([
+  "cloudhub",
+  "cloudStream",
+  "devicecontroller",
+  "edgecontroller",
+  "synccontroller",
+]);
+
+const TASK_OPERATIONS: ReadonlySet<string> = new Set([
+  Operation.prepull,
+  Operation.upgrade,
+  Operation.updateNodeActionStatus,
+]);
+
+/** The first rule that fits wins. @see `cloud-edge-protocol` §4.4 */
+export function routeUpstream({ route }: Message): UpstreamRoute {
+  const { source = "", group, operation = "", resource = "" } = route;
+  if (operation === Operation.keepalive) return { to: "session", what: "keepalive" };
+  if (VOLUME.test(resource)) return { to: "csi" };
+  if (operation === Operation.response) return { to: "session", what: "acknowledgement" };
+  if (operation === Operation.error) return { to: "session", what: "refusal" };
+  if (operation === Operation.upload && group === "user") return { to: "router" };
+  if (TASK_OPERATIONS.has(operation)) return { to: "taskManager" };
+  if (resource === "k8s/ca.crt") return { to: "kubernetesCa" };
+  if (operation === "" && source === "" && resource === "") return { to: "nobody", reason: "the message is empty" };
+  if (CLOUD_SOURCES.has(source)) return { to: "nobody", reason: `source ${source} is the cloud's own` };
+  if (source === Source.metaServer) return { to: "dynamicController" };
+  return source === Source.twin ? { to: "device" } : { to: "edge" };
+}

@@ -1,0 +1,116 @@
+import { type Node, NODES, type NodeStatus } from "@kedge/kube";
+import { okAnswer } from "@kedge/protocol";
+import {
+  badRequest,
+  forbidden,
+  objectContent,
+  patchContent,
+  type UpstreamDeps,
+  type UpstreamHandler,
+  type UpstreamRequest,
+  withoutEmptyTimes,
+  withoutManagedFields,
+} from "./upstream-request.ts";
+
+/** Labels with this prefix say what a node is trusted with: only administrators may set them. */
+const RESTRICTED_PREFIX = "node-restriction.kubernetes.io/";
+
+/** @throws KubeApiError `Forbidden`: a node speaks only for itself. */
+function expectItself({ node, key, type }: UpstreamRequest): void {
+  if (key.name !== node) throw forbidden(`node ${node} may not change ${type} ${key.name}`);
+}
+
+function expectAllowedLabels(node: string, labels: unknown): void {
+  for (const label of Object.keys((labels ?? {}) as object))
+    if (label.startsWith(RESTRICTED_PREFIX)) throw forbidden(`node ${node} may not set the label ${label}`);
+}
+
+/**
+ * KubeEdge creates the node without its `kubernetes.io` labels and adds them with a second request, whose failure nobody
+ * hears of. We create it in one: there is no moment at which it lacks its labels.
+ */
+export const registerNode: UpstreamHandler = {
+  answer: "object",
+  async run(request, { kube, address }, signal) {
+    expectItself(request);
+    const node = withoutEmptyTimes(objectContent<Node>(request));
+    const { metadata } = node;
+    if (metadata?.name !== request.node)
+      throw forbidden(`node ${request.node} may not register as ${metadata?.name ?? ""}`);
+    expectAllowedLabels(request.node, metadata.labels);
+    const { ownerReferences: _owners, finalizers: _finalizers, ...kept } = metadata;
+    const annotations = { ...metadata.annotations, cloudcore: address };
+    return withoutManagedFields(await kube.create(NODES, { ...node, metadata: { ...kept, annotations } }, signal));
+  },
+};
+
+/** Of older edges: only labels and annotations count. An error is not answered. */
+export const updateNode: UpstreamHandler = {
+  answer: "none",
+  async run(request, { kube, send }, signal) {
+    expectItself(request);
+    const { metadata } = objectContent<Node>(request);
+    expectAllowedLabels(request.node, metadata?.labels);
+    const body = { metadata: { labels: metadata?.labels ?? {}, annotations: metadata?.annotations ?? {} } };
+    const node = await kube.patch(NODES, { name: request.node }, { type: "merge", body }, signal);
+    send(okAnswer(request.node, request.message, { resourceVersion: node.metadata?.resourceVersion }));
+    return undefined;
+  },
+};
+
+/** The status subresource takes changes of metadata, too: not everything there is a node's to change. */
+export const patchNodeStatus: UpstreamHandler = {
+  answer: "versioned",
+  async run(request, { kube }, signal) {
+    expectItself(request);
+    const patch = patchContent(request);
+    const metadata = (patch["metadata"] ?? {}) as Record<string, unknown>;
+    expectAllowedLabels(request.node, metadata["labels"]);
+    const { uid, labels, annotations } = metadata;
+    const body = {
+      metadata: { uid, labels, annotations },
+      ...(patch["status"] !== undefined && { status: patch["status"] }),
+    };
+    const options = { subresource: "status" };
+    return withoutManagedFields(
+      await kube.patch(NODES, { name: request.node }, { type: "strategic", body }, signal, options),
+    );
+  },
+};
+
+/** Of older edges. The answer is about the node, not about its status. */
+export const createNodeStatus: UpstreamHandler = {
+  answer: "none",
+  async run(request, deps, signal) {
+    await registerNode.run(request, deps, signal);
+    answerNodeStatus(request, deps);
+    return undefined;
+  },
+};
+
+/** Of older edges: `{"UID","Status","ExtendResources"}`; extended resources are part of the status today. */
+export const updateNodeStatus: UpstreamHandler = {
+  answer: "none",
+  async run(request, deps, signal) {
+    expectItself(request);
+    const { Status } = objectContent(request) as { Status?: NodeStatus };
+    if (typeof Status !== "object" || Status === null) throw badRequest("a node status must carry Status");
+    const patch = { type: "merge", body: { status: Status } } as const;
+    await deps.kube.patch(NODES, { name: request.node }, patch, signal, { subresource: "status" });
+    answerNodeStatus(request, deps);
+    return undefined;
+  },
+};
+
+function answerNodeStatus({ node, message, key }: UpstreamRequest, { send }: UpstreamDeps): void {
+  send(okAnswer(node, message, { resource: `${key.namespace ?? "null"}/node/${key.name}` }));
+}
+
+/** Current edges know their own node; older ones ask. */
+export const queryNode: UpstreamHandler = {
+  answer: "bare",
+  async run(request, { kube, view }, signal) {
+    expectItself(request);
+    return view.node(request.node) ?? withoutManagedFields(await kube.get(NODES, { name: request.node }, signal));
+  },
+};

@@ -7,7 +7,7 @@ import { insertObject } from "./create-object.ts";
 import { asObject, parseYamlBody } from "./decode-body.ts";
 import { presenterOf } from "./get-object.ts";
 import { keyOfRequest, type ResourceRequest } from "./resource-request.ts";
-import { badRequest, notFound } from "./status-error.ts";
+import { badRequest, invalid, notFound } from "./status-error.ts";
 import { replaceObject, type WrittenPart } from "./update-object.ts";
 import { warningHeaders } from "./warnings.ts";
 import { fieldValidationOf, isDryRun } from "./write-options.ts";
@@ -23,9 +23,13 @@ export async function applyObject(
 ): Promise<ApiResponse> {
   const { http, definition, info } = request;
   if ((http.query.get("fieldManager") ?? "") === "")
-    throw badRequest(
-      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-    );
+    throw invalid({ group: "meta.k8s.io", kind: "PatchOptions" }, "", [
+      {
+        field: "fieldManager",
+        reason: "FieldValueRequired",
+        message: "Required value: is required for apply patch",
+      },
+    ]);
   const presenter = presenterOf(context, request);
   const configuration = asObject(parseYamlBody(Buffer.from(http.body).toString("utf8")), definition);
   if (configuration.metadata?.managedFields !== undefined) throw badRequest("metadata.managedFields must be nil");

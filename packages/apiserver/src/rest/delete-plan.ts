@@ -29,9 +29,10 @@ export function markDeleted(object: KubeObject, options: DeleteOptions, nowMs: n
   const graceSeconds = graceSecondsOf(object, options);
   if (metadata.deletionTimestamp === undefined) {
     metadata.deletionTimestamp = timestamp(nowMs + graceSeconds * 1000);
-    metadata.deletionGracePeriodSeconds = graceSeconds;
+    const isNamespace = object.apiVersion === "v1" && object.kind === "Namespace";
+    if (!isNamespace) metadata.deletionGracePeriodSeconds = graceSeconds;
     if (metadata.generation !== undefined) metadata.generation += 1;
-    if (object.apiVersion === "v1" && object.kind === "Namespace")
+    if (isNamespace)
       (object as { status?: object }).status = { ...(object as { status?: object }).status, phase: "Terminating" };
     return;
   }

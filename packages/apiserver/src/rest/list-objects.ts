@@ -1,4 +1,4 @@
-import type { ListMeta } from "@kedge/kube";
+import type { KubeApiError, ListMeta } from "@kedge/kube";
 import { type ApiResponse, jsonResponse } from "../http/api-exchange.ts";
 import { decodeContinueToken, encodeContinueToken } from "../storage/continue-token.ts";
 import type { StoredObject } from "../storage/stored-object.ts";
@@ -7,7 +7,7 @@ import { presenterOf } from "./get-object.ts";
 import { prefixOfRequest, type ResourceRequest } from "./resource-request.ts";
 import { asApiError, countOf, revisionOf } from "./revision-query.ts";
 import { type Selection, selectionOf } from "./selection.ts";
-import { badRequest } from "./status-error.ts";
+import { badRequest, invalid } from "./status-error.ts";
 
 /** Objects read at a time while a selector looks for enough of them. */
 const SCAN_OBJECTS = 500;
@@ -85,7 +85,7 @@ function whereToStart(context: ApiContext, query: URLSearchParams, prefix: strin
   const revision = revisionOf(query);
   const now: Start = { revision: context.log.revision, startAfter: undefined, atRevision: undefined };
   if (token !== "") {
-    if (match !== "") throw badRequest("resourceVersionMatch is forbidden for continue");
+    if (match !== "") throw badListOptions("is forbidden for continue");
     if (revision !== undefined && revision !== 0)
       throw badRequest("specifying resource version is not allowed when using continue");
     const decoded = decodeContinueToken(token);
@@ -100,14 +100,20 @@ function whereToStart(context: ApiContext, query: URLSearchParams, prefix: strin
     case "":
     case "NotOlderThan":
       if (match !== "" && revision === undefined)
-        throw badRequest("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        throw badListOptions("is forbidden unless resourceVersion is provided");
       if (revision !== undefined) context.log.checkRevision(Math.max(revision, context.log.compactedRevision));
       return now;
     case "Exact":
       if (revision === undefined || revision === 0)
-        throw badRequest('resourceVersionMatch "Exact" is forbidden for resourceVersion "0" or none');
+        throw badListOptions('"Exact" is forbidden for resourceVersion "0" or none');
       return { revision, startAfter: undefined, atRevision: revision };
     default:
-      throw badRequest(`resourceVersionMatch: Unsupported value: ${JSON.stringify(match.slice(0, 100))}`);
+      throw badListOptions(`unsupported value ${JSON.stringify(match.slice(0, 100))}`);
   }
+}
+
+function badListOptions(because: string): KubeApiError {
+  const field = "resourceVersionMatch";
+  const message = `Forbidden: resourceVersionMatch ${because}`;
+  return invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [{ field, reason: "FieldValueForbidden", message }]);
 }

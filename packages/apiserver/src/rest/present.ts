@@ -77,8 +77,14 @@ export class Presenter {
       form.as === "Object"
         ? { kind: this.#definition.listKind, apiVersion: apiVersionOf(this.#definition.type) }
         : { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${form.version}` };
-    const texts = items.map((item) => (form.as === "Object" ? this.#plain(item) : this.#partial(item)));
+    const texts = items.map((item) => (form.as === "Object" ? this.#listed(item) : this.#partial(item)));
     return `${JSON.stringify({ ...head, metadata }).slice(0, -1)},"items":[${texts.join(",")}]}`;
+  }
+
+  /** Lists of built-in kinds leave out of each item what the list says already. */
+  #listed(stored: StoredObject): string {
+    const text = this.#plain(stored);
+    return this.#definition.patchSchema === undefined ? text : `{${text.slice(this.#plainPrefix.length)}`;
   }
 
   #plain(stored: StoredObject): string {
@@ -98,7 +104,7 @@ export class Presenter {
     const { form, includeObject, nowMs } = this.#options;
     const rows = items.map((item) => {
       const cells = this.#definition.cells(item.object as KubeObject, nowMs);
-      if (includeObject === "None") return `{"cells":${JSON.stringify(cells)}}`;
+      if (includeObject === "None") return `{"cells":${JSON.stringify(cells)},"object":null}`;
       const object = includeObject === "Object" ? this.#plain(item) : this.#partial(item);
       return `{"cells":${JSON.stringify(cells)},"object":${object}}`;
     });

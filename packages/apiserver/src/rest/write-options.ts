@@ -1,10 +1,13 @@
 import type { DeleteOptions } from "@kedge/kube";
-import { isJsonObject } from "@kedge/kube";
+import { isJsonObject, type KubeApiError } from "@kedge/kube";
 import { decodeBody } from "./decode-body.ts";
 import { isTrue } from "./request-info.ts";
 import type { ResourceRequest } from "./resource-request.ts";
 import { countOf } from "./revision-query.ts";
-import { badRequest } from "./status-error.ts";
+import { badRequest, invalid } from "./status-error.ts";
+
+/** How the query of a write is called where it is wrong. */
+const OPTIONS = { group: "meta.k8s.io", kind: "PatchOptions" };
 
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
 
@@ -12,8 +15,7 @@ export type FieldValidation = "Ignore" | "Warn" | "Strict";
 export function isDryRun(query: URLSearchParams, inBody: readonly string[] = []): boolean {
   const values = [...query.getAll("dryRun"), ...inBody].filter((value) => value !== "");
   for (const value of values)
-    if (value !== "All")
-      throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(value.slice(0, 100))}: supported values: "All"`);
+    if (value !== "All") throw unsupported("dryRun", value, '"All"');
   return values.length > 0;
 }
 
@@ -22,9 +24,12 @@ export function fieldValidationOf(query: URLSearchParams): FieldValidation {
   const value = query.get("fieldValidation") ?? "";
   if (value === "") return "Warn";
   if (value === "Ignore" || value === "Warn" || value === "Strict") return value;
-  throw badRequest(
-    `fieldValidation: Unsupported value: ${JSON.stringify(value.slice(0, 100))}: supported values: "Ignore", "Strict", "Warn"`,
-  );
+  throw unsupported("fieldValidation", value, '"Ignore", "Strict", "Warn"');
+}
+
+function unsupported(field: string, value: string, supported: string): KubeApiError {
+  const message = `Unsupported value: ${JSON.stringify(value.slice(0, 100))}: supported values: ${supported}`;
+  return invalid(OPTIONS, "", [{ field, reason: "FieldValueNotSupported", message }]);
 }
 
 /** From the body and the query; the body wins. @throws KubeApiError `BadRequest` */
@@ -44,6 +49,6 @@ export function deleteOptionsOf({ http }: Pick<ResourceRequest, "http">): Delete
   const { gracePeriodSeconds = 0, propagationPolicy = "Background" } = options;
   if (!Number.isSafeInteger(gracePeriodSeconds)) throw badRequest("gracePeriodSeconds must be an integer");
   if (!["Background", "Foreground", "Orphan"].includes(propagationPolicy))
-    throw badRequest(`propagationPolicy: Unsupported value: ${JSON.stringify(propagationPolicy)}`);
+    throw unsupported("propagationPolicy", propagationPolicy, '"Background", "Foreground", "Orphan"');
   return options;
 }

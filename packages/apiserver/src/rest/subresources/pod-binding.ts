@@ -17,9 +17,12 @@ interface Binding {
   readonly target?: { readonly kind?: string; readonly name?: string };
 }
 
+/** How Kubernetes calls it in messages. */
+const BINDING = { group: "", resource: "pods/binding" };
+
 /** `POST pods/<name>/binding`: the scheduler's choice of a node, made once. */
 export async function bindPod(context: ApiContext, request: ResourceRequest): Promise<ApiResponse> {
-  const { http, info, definition } = request;
+  const { http, info } = request;
   const body = decodeBody(http);
   if (!isJsonObject(body)) throw badRequest("the body must be a Binding");
   const { target, metadata } = body as Binding;
@@ -32,16 +35,16 @@ export async function bindPod(context: ApiContext, request: ResourceRequest): Pr
       const uid = pod.metadata?.uid ?? "";
       if (metadata?.uid !== undefined && metadata.uid !== "" && metadata.uid !== uid)
         throw conflict(
-          definition.type,
+          BINDING,
           info.name,
           `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`,
         );
       if (pod.spec === undefined) throw badRequest(`pod ${info.name} has no spec`);
       if (pod.metadata?.deletionTimestamp !== undefined)
-        throw conflict(definition.type, info.name, `pod ${info.name} is being deleted, cannot be assigned to a host`);
+        throw conflict(BINDING, info.name, `pod ${info.name} is being deleted, cannot be assigned to a host`);
       if ((pod.spec.nodeName ?? "") !== "")
         throw conflict(
-          definition.type,
+          BINDING,
           info.name,
           `pod ${info.name} is already assigned to node "${pod.spec.nodeName ?? ""}"`,
         );
@@ -52,7 +55,8 @@ export async function bindPod(context: ApiContext, request: ResourceRequest): Pr
       const lastTransitionTime = timestamp(context.clock.now());
       pod.status = {
         ...pod.status,
-        conditions: [...conditions, { type: "PodScheduled", status: "True", lastTransitionTime }],
+        // The type of `lastProbeTime` does not know that it may be null, which is what Kubernetes writes.
+        conditions: [...conditions, { type: "PodScheduled", status: "True", lastProbeTime: null as never, lastTransitionTime }],
       };
       return writer.update(current.key, pod);
     },

@@ -79,7 +79,9 @@ function selectorText(object: KubeObject, { labelSelectorPath }: ScalePaths): st
   const value = labelSelectorPath === undefined ? undefined : getAt(object, labelSelectorPath);
   if (typeof value === "string") return value; // custom resources keep the text form
   if (!isJsonObject(value)) return undefined;
-  return formatLabelSelector(requirementsOf(value as LabelSelector) ?? []);
+  const plain = Object.values(value).every((member) => typeof member === "string"); // a ReplicationController's
+  const selector = (plain ? { matchLabels: value } : value) as LabelSelector;
+  return formatLabelSelector(requirementsOf(selector) ?? []);
 }
 
 /** Paths look like `.spec.replicas`. */

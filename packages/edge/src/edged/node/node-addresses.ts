@@ -19,30 +19,36 @@ export interface AddressSources {
   readonly defaultInterface: () => string | undefined;
 }
 
+/** What edgecore.yaml says of the node's addresses. */
+export interface AddressConfig {
+  /** `nodeIP`: empty, one address, or two separated by a comma. */
+  readonly nodeIP: string;
+  /** `customInterfaceName`: the interface whose address it is; empty: whichever. */
+  readonly interfaceName: string;
+}
+
 /**
- * The node's addresses: those configured, else its name if that is one, else what the name resolves to, else the
+ * The node's addresses: those configured, else the configured interface's, else its name if that is one, else what the name resolves to, else the
  * interface that leads out, else any interface. A node without any network still has its name.
- *
- * @param nodeIP `nodeIP`: empty, one address, or two separated by a comma.
  */
 export async function nodeAddresses(
   nodeName: string,
-  nodeIP: string,
+  { nodeIP, interfaceName }: AddressConfig,
   sources: AddressSources = systemSources,
 ): Promise<NodeAddress[]> {
   const hostname = { type: "Hostname", address: nodeName };
   const given = nodeIP.split(",").map((ip) => ip.trim());
   const configured = given.filter((ip) => isIP(ip) !== 0 && ip !== "0.0.0.0" && ip !== "::");
   if (configured.length > 0) return [...configured.map(internal), hostname];
-  if (isIP(nodeName) !== 0) return [internal(nodeName), hostname];
-
   const preferIPv6 = given[0] === "::";
   const interfaces = sources.interfaces();
   const own = Object.values(interfaces).flat();
+  const chosen = interfaces[interfaceName] ?? [];
+  if (chosen.length === 0 && isIP(nodeName) !== 0) return [internal(nodeName), hostname];
   // A name may resolve to somebody else's address, or to the loopback one of /etc/hosts.
-  const resolved = (await sources.lookup(nodeName)).filter((ip) => own.includes(ip));
+  const resolved = chosen.length > 0 ? [] : (await sources.lookup(nodeName)).filter((ip) => own.includes(ip));
   const leadsOut = interfaces[sources.defaultInterface() ?? ""] ?? [];
-  for (const candidates of [resolved, leadsOut, own]) {
+  for (const candidates of [chosen, resolved, leadsOut, own]) {
     const usable = candidates.filter((ip) => !LINK_LOCAL.test(ip));
     const best = usable.find((ip) => isIPv6(ip) === preferIPv6) ?? usable[0];
     if (best !== undefined) return [internal(best), hostname];

@@ -14,6 +14,8 @@ export interface NodeReporterConfig {
   readonly reservation: NodeReservation;
   /** `nodeIP`: empty, or one or two addresses. */
   readonly nodeIP: string;
+  /** `customInterfaceName`; empty: whichever. */
+  readonly interfaceName?: string;
   readonly rootDirectory: string;
   /** Version of this agent. */
   readonly agentVersion: string;
@@ -224,7 +226,8 @@ export class NodeReporter extends Component {
   async #currentAddresses(): Promise<StatusFacts["addresses"]> {
     const nowMs = this.#deps.clock.monotonic();
     if (this.#addresses === undefined || nowMs - this.#addresses.atMs > ADDRESSES_MAX_AGE_MS) {
-      const value = await nodeAddresses(this.#config.registration.nodeName, this.#config.nodeIP);
+      const { nodeIP, interfaceName = "" } = this.#config;
+      const value = await nodeAddresses(this.name, { nodeIP, interfaceName });
       this.#addresses = { value, atMs: nowMs };
     }
     return this.#addresses.value;

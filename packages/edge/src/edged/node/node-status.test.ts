@@ -73,19 +73,27 @@ function sources(interfaces: Record<string, string[]>, resolved: string[] = [], 
 }
 
 const lan = { eth0: ["fd00::5", "192.168.1.5"], wlan0: ["10.0.0.5"] };
-const addresses: { name: string; nodeIP?: string; nodeName?: string; from: AddressSources; ips: string[] }[] = [
+const addresses: {
+  name: string;
+  nodeIP?: string;
+  interfaceName?: string;
+  nodeName?: string;
+  from: AddressSources;
+  ips: string[];
+}[] = [
   { name: "the configured one", nodeIP: "1.2.3.4", from: sources(lan), ips: ["1.2.3.4"] },
   { name: "both configured ones", nodeIP: "1.2.3.4,fd00::9", from: sources(lan), ips: ["1.2.3.4", "fd00::9"] },
   { name: "the name that is an address", nodeName: "10.9.8.7", from: sources(lan), ips: ["10.9.8.7"] },
   { name: "what the name resolves to", from: sources(lan, ["127.0.1.1", "10.0.0.5"]), ips: ["10.0.0.5"] },
+  { name: "the chosen interface's", interfaceName: "wlan0", from: sources(lan, [], "eth0"), ips: ["10.0.0.5"] },
   { name: "not somebody else's", from: sources(lan, ["8.8.8.8"], "eth0"), ips: ["192.168.1.5"] },
   { name: "IPv6 if asked for", nodeIP: "::", from: sources(lan, [], "eth0"), ips: ["fd00::5"] },
   { name: "any, without a way out", from: sources({ usb0: ["169.254.3.4"], ...lan }), ips: ["192.168.1.5"] },
   { name: "none at all", from: sources({}), ips: [] },
 ];
-for (const { name, nodeIP = "", nodeName = "edge-1", from, ips } of addresses)
+for (const { name, nodeIP = "", interfaceName = "", nodeName = "edge-1", from, ips } of addresses)
   test(`addresses: ${name}`, async () =>
-    assert.deepEqual(await nodeAddresses(nodeName, nodeIP, from), [
+    assert.deepEqual(await nodeAddresses(nodeName, { nodeIP, interfaceName }, from), [
       ...ips.map((address) => ({ type: "InternalIP", address })),
       { type: "Hostname", address: nodeName },
     ]));

@@ -10,10 +10,12 @@ import { GROUP_AUTHENTICATED, GROUP_MASTERS, type UserInfo } from "./auth/user-i
 import { kubernetesServiceAddress } from "./bootstrap-objects.ts";
 import { bootstrapCluster } from "./bootstrap-cluster.ts";
 import { answerWire, refuseTooLarge } from "./http/answer-wire.ts";
+import { SERVER_VERSION } from "./discovery/server-version.ts";
 import { HttpsServer } from "./http/https-server.ts";
 import { InProcessTransport } from "./http/in-process-transport.ts";
 import { respond } from "./http/respond.ts";
 import { CustomResources } from "./registry/custom-resources.ts";
+import { OpenApiPublisher } from "./openapi/openapi-publisher.ts";
 import { ResourceRegistry } from "./registry/resource-registry.ts";
 import { builtinResources } from "./resources/builtin-resources.ts";
 import type { ApiContext } from "./rest/api-context.ts";
@@ -92,10 +94,12 @@ export class ApiServer extends Component {
     const pki = join(stateDir, "pki");
     const authority = await CertificateAuthority.open(pki, clock.now());
     const tokens = await ServiceAccountTokens.open(pki, log, clock);
+    const registry = new ResourceRegistry([...builtinResources(), ...reviewDefinitions()]);
     const context: ApiContext = {
       log,
       hub: scope.use(new WatchHub(log)),
-      registry: new ResourceRegistry([...builtinResources(), ...reviewDefinitions()]),
+      registry,
+      openApi: new OpenApiPublisher(registry, SERVER_VERSION.gitVersion),
       authorizer: scope.use(new RbacAuthorizer(log)),
       tokens,
       clock,

@@ -46,8 +46,8 @@ export class OpenApiPublisher {
       .map((part) => part.split(";")[0]?.trim() ?? "")
       .find((type) => type === JSON_TYPE || type === V2_PROTOBUF || type === V2_PROTOBUF_VALID || type === "*/*");
     if (contentType === V2_PROTOBUF || contentType === V2_PROTOBUF_VALID)
-      // Older clients check the answer's type by its old name.
-      return { ...this.#kept("v2.pb", V2_PROTOBUF, () => encodeOpenApiV2(this.#documentV2())), contentType };
+      // Whichever name was asked for: clients built with a later Go cannot read a type with an `@` in it.
+      return this.#kept("v2.pb", V2_PROTOBUF_VALID, () => encodeOpenApiV2(this.#documentV2()));
     return this.#kept("v2.json", JSON_TYPE, () => Buffer.from(JSON.stringify(this.#documentV2())));
   }
 

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "@kedge/runtime";
 import type { Authorizer } from "../auth/rbac-authorizer.ts";
 import type { ServiceAccountTokens } from "../auth/service-account-tokens.ts";
+import type { OpenApiPublisher } from "../openapi/openapi-publisher.ts";
 import type { ResourceRegistry } from "../registry/resource-registry.ts";
 import type { RevisionLog } from "../storage/revision-log.ts";
 import type { WatchHub } from "../watch/watch-hub.ts";
@@ -10,6 +11,7 @@ export interface ApiContext {
   readonly log: RevisionLog;
   readonly hub: WatchHub;
   readonly registry: ResourceRegistry;
+  readonly openApi: OpenApiPublisher;
   readonly authorizer: Authorizer;
   readonly tokens: ServiceAccountTokens;
   readonly clock: Clock;

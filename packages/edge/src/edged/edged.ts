@@ -1,0 +1,217 @@
+import { mkdir } from "node:fs/promises";
+import { CriClient } from "@kedge/cri";
+import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
+import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import type { EdgeBus } from "../edge-messages.ts";
+import type { EdgedConfig } from "./edged-config.ts";
+import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
+import { EventRecorder } from "./events/event-recorder.ts";
+import { ImageManager } from "./images/image-manager.ts";
+import { nodeConfigPaths } from "./images/pull-credentials.ts";
+import { PodWorkers } from "./pods/pod-workers.ts";
+import { removeLeftovers } from "./pods/remove-leftovers.ts";
+import { usesObject } from "./pods/uses-object.ts";
+import { WakeUp } from "./pods/wake-up.ts";
+import { CgroupManager } from "./resources/cgroup-manager.ts";
+import { RuntimeWatch } from "./runtime/runtime-watch.ts";
+import { StatusManager } from "./status/status-manager.ts";
+import { VolumeManager } from "./volumes/volume-manager.ts";
+
+export interface EdgedDeps {
+  readonly bus: EdgeBus;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly node: NodeFacts;
+}
+
+const LIST_RETRY_MIN_MS = 100;
+const LIST_RETRY_MAX_MS = 5_000;
+/** Pulls at once where edgecore.yaml sets no limit. */
+const IMAGE_PULLS_MAX = 16;
+const US_PER_MS = 1000;
+
+/** Runs the node's pods: what MetaManager holds is what runs in the container runtime. */
+export class Edged extends Component {
+  readonly #parts: EdgedParts;
+  readonly #workers: PodWorkers;
+  readonly #statuses: StatusManager;
+  readonly #watch: RuntimeWatch;
+  readonly #scope: AsyncDisposableStack;
+  readonly #changed = new Map<string, ObjectKey>();
+  readonly #wake = new WakeUp();
+  #listed = false;
+  #loops: Promise<unknown> = Promise.resolve();
+
+  private constructor(parts: EdgedParts, scope: AsyncDisposableStack) {
+    super();
+    this.#parts = parts;
+    this.#scope = scope;
+    this.#statuses = new StatusManager(parts);
+    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal);
+    this.#watch = new RuntimeWatch(parts, {
+      onEvent: (event) => this.#workers.notice(event),
+      onChanged: ({ uid }) => this.#workers.wake(uid),
+      onListed: (pods) => {
+        // Before we know which pods there shall be, none is too much.
+        if (this.#listed) for (const pod of pods) this.#workers.endOrphan(pod);
+      },
+    });
+  }
+
+  /** Containers that run already are taken over as they are. @throws when the node's directories or cgroups cannot be made. */
+  static async start(config: EdgedConfig, deps: EdgedDeps, signal: AbortSignal): Promise<Edged> {
+    signal.throwIfAborted();
+    await using scope = new AsyncDisposableStack();
+    const life = scope.adopt(new AbortController(), (controller) => controller.abort());
+    const { bus, clock, logger, node } = deps;
+    const cri = scope.use(
+      new CriClient({
+        runtimeEndpoint: config.runtimeEndpoint,
+        imageEndpoint: config.imageEndpoint,
+        timeoutMs: config.runtimeRequestTimeoutMs,
+      }),
+    );
+    for (const directory of [config.podLogsDirectory, config.containerLogsDirectory])
+      await mkdir(directory, { recursive: true, mode: 0o755 });
+    const events = new EventRecorder({ enabled: config.reportEvent, nodeName: config.nodeName }, deps, life.signal);
+    const { rootDirectory } = config;
+    const parts: EdgedParts = {
+      config,
+      cri,
+      bus,
+      clock,
+      logger,
+      node,
+      events,
+      images: new ImageManager(imageConfig(config), { images: cri.images, bus, events, clock, logger }),
+      volumes: await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps),
+      cgroups: config.cgroupsPerQos ? await openCgroups(config, node) : undefined,
+    };
+    signal.throwIfAborted();
+    const edged = new Edged(parts, scope.move());
+    edged.#run();
+    return edged;
+  }
+
+  /** The pods of this node as they stand, with the status last decided here. */
+  pods(): Pod[] {
+    return this.#workers.pods();
+  }
+
+  #run(): void {
+    const { bus, logger } = this.#parts;
+    this.#scope.use(bus.listen("meta/podChanged", ({ key }) => this.#noteChange(key)));
+    this.#scope.use(bus.listen("meta/objectChanged", ({ type, key }) => this.#wakeUsers(type, key)));
+    this.#scope.use(
+      bus.listen("hub/connection", ({ connected }) => {
+        if (connected) this.#statuses.retryNow();
+      }),
+    );
+    const { signal } = this;
+    const loops = [this.#followStore(signal), this.#watch.run(signal)];
+    this.#loops = Promise.all(
+      loops.map((loop) =>
+        loop.catch((error: unknown) => {
+          if (!isAbort(error, signal)) logger.error({ error: toError(error) }, "Edged stopped working");
+        }),
+      ),
+    );
+  }
+
+  #noteChange(key: ObjectKey): void {
+    this.#changed.set(keyOf({ metadata: { namespace: key.namespace ?? "", name: key.name } }), key);
+    this.#wake.wake();
+  }
+
+  /** First all pods, then those that change. */
+  async #followStore(signal: AbortSignal): Promise<void> {
+    await this.#listPods(signal);
+    for (;;) {
+      const keys = [...this.#changed.values()];
+      this.#changed.clear();
+      for (const key of keys) await this.#takePod(key, signal);
+      if (this.#changed.size === 0) await this.#wake.wait(signal);
+    }
+  }
+
+  async #listPods(signal: AbortSignal): Promise<void> {
+    const { bus, clock, logger } = this.#parts;
+    const backoff = new Backoff({ initialMs: LIST_RETRY_MIN_MS, maxMs: LIST_RETRY_MAX_MS });
+    for (;;) {
+      try {
+        const pods = (await bus.request("meta/list", { type: "pod" }, signal)) as Pod[];
+        for (const pod of pods) this.#set(pod.metadata ?? {}, pod);
+        this.#listed = true;
+        this.#watch.relist();
+        await removeLeftovers(this.#parts, (uid) => this.#workers.has(uid), signal);
+        return;
+      } catch (error) {
+        if (isAbort(error, signal) || signal.aborted) throw error;
+        logger.warn({ error: toError(error) }, "pods of this node not listed yet");
+        if (this.#listed) return;
+        await clock.sleep(backoff.next(), signal);
+      }
+    }
+  }
+
+  async #takePod(key: ObjectKey, signal: AbortSignal): Promise<void> {
+    try {
+      this.#set(key, await this.#parts.bus.request("meta/getPod", key, signal));
+    } catch (error) {
+      if (isAbort(error, signal) || signal.aborted) throw error;
+      this.#parts.logger.warn({ ...key, error: toError(error) }, "changed pod not read");
+    }
+  }
+
+  #set(
+    { namespace, name = "" }: { namespace?: string | undefined; name?: string | undefined },
+    pod: Pod | undefined,
+  ): void {
+    const ours = pod?.spec?.nodeName === this.#parts.config.nodeName;
+    this.#workers.set({ namespace, name }, ours ? pod : undefined);
+  }
+
+  /** A ConfigMap or Secret changed: mounted files follow, and who waited for it goes on. */
+  #wakeUsers(type: string, key: ObjectKey): void {
+    if (type !== "configmap" && type !== "secret") return;
+    const { volumes, logger } = this.#parts;
+    for (const pod of this.#workers.pods()) {
+      if (pod.metadata?.namespace !== key.namespace || !usesObject(pod, type, key.name)) continue;
+      this.#workers.wake(pod.metadata?.uid ?? "");
+      volumes.refresh(pod, this.signal).catch((error: unknown) => {
+        if (!this.signal.aborted)
+          logger.warn({ pod: pod.metadata?.name, error: toError(error) }, "volumes not refreshed");
+      });
+    }
+  }
+
+  protected override async stop(): Promise<void> {
+    await this.#loops;
+    await this.#workers.stopped();
+    await this.#statuses[Symbol.asyncDispose]();
+    await this.#scope.disposeAsync();
+  }
+}
+
+function imageConfig(config: EdgedConfig) {
+  return {
+    pullsMax: config.serializeImagePulls
+      ? 1
+      : Math.min(config.maxParallelImagePulls ?? IMAGE_PULLS_MAX, IMAGE_PULLS_MAX),
+    pullAlwaysFallsBackOffline: config.pullAlwaysFallsBackOffline,
+    nodeConfigPaths: nodeConfigPaths(config.rootDirectory),
+  };
+}
+
+async function openCgroups(config: EdgedConfig, node: NodeFacts): Promise<CgroupManager> {
+  const cgroups = await CgroupManager.detect({
+    driver: config.cgroupDriver,
+    cgroupRoot: config.cgroupRoot,
+    podPidsLimit: config.podPidsLimit,
+    cpuCfsQuota: config.cpuCfsQuota,
+    cpuCfsPeriodUs: config.cpuCfsQuotaPeriodMs * US_PER_MS,
+  });
+  const { cpu, memory } = node.allocatable();
+  await cgroups.ensureRoot({ cpu, memory });
+  return cgroups;
+}

@@ -1,0 +1,110 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { AuthConfig } from "@kedge/cri";
+import type { Pod, Secret } from "@kedge/kube";
+import { type Logger, toError } from "@kedge/runtime";
+import type { EdgeBus } from "../../edge-messages.ts";
+import { secretValue } from "../env/pod-objects.ts";
+
+/** `~/.docker/config.json` and what is stored like it; more than that is not read. */
+const CONFIG_BYTES_MAX = 1024 * 1024;
+const CREDENTIALS_MAX = 64;
+
+interface Credential {
+  /** Host, and perhaps path, without scheme: `registry.example.com/team`; `*` stands for one part of the host. */
+  readonly scope: string;
+  readonly auth: AuthConfig;
+}
+
+/**
+ * With what to try to pull an image: the pod's `imagePullSecrets`, then the node's own Docker configuration, each the
+ * most specific first.
+ */
+export async function pullCredentials(
+  pod: Pod,
+  repository: string,
+  sources: { readonly bus: EdgeBus; readonly logger: Logger; readonly nodeConfigPaths: readonly string[] },
+  signal: AbortSignal,
+): Promise<AuthConfig[]> {
+  const found: AuthConfig[] = [];
+  const namespace = pod.metadata?.namespace ?? "";
+  for (const { name = "" } of pod.spec?.imagePullSecrets ?? []) {
+    if (name === "") continue;
+    try {
+      const secret = await sources.bus.request("meta/getSecret", { namespace, name }, signal);
+      if (secret !== undefined) found.push(...matching(credentialsOf(secret), repository));
+      else sources.logger.warn({ namespace, name }, "image pull secret does not exist");
+    } catch (error) {
+      signal.throwIfAborted(); // the image may be public, or the next secret the right one
+      sources.logger.warn({ namespace, name, error: toError(error) }, "image pull secret not usable");
+    }
+  }
+  for (const path of sources.nodeConfigPaths) {
+    const text = await readFile(path, "utf8").catch(() => undefined);
+    if (text === undefined || text.length > CONFIG_BYTES_MAX) continue;
+    try {
+      found.push(...matching(parseDockerConfig(text), repository));
+    } catch (error) {
+      sources.logger.warn({ path, error: toError(error) }, "Docker configuration not usable");
+    }
+  }
+  return found.slice(0, CREDENTIALS_MAX);
+}
+
+export function nodeConfigPaths(rootDirectory: string): string[] {
+  return [join(rootDirectory, "config.json"), join(homedir(), ".docker/config.json"), "/.docker/config.json"];
+}
+
+function credentialsOf(secret: Secret): Credential[] {
+  const json = secretValue(secret, ".dockerconfigjson");
+  if (json !== undefined) return parseDockerConfig(json.toString());
+  const legacy = secretValue(secret, ".dockercfg");
+  return legacy === undefined ? [] : parseDockerConfig(`{"auths":${legacy.toString()}}`);
+}
+
+/** @throws SyntaxError */
+export function parseDockerConfig(text: string): Credential[] {
+  const { auths = {} } = JSON.parse(text) as { auths?: Record<string, Record<string, string> | null> };
+  return Object.entries(auths).flatMap(([address, entry]) => {
+    if (typeof entry !== "object" || entry === null) return [];
+    const [user, ...rest] = Buffer.from(entry["auth"] ?? "", "base64")
+      .toString()
+      .split(":");
+    const username = entry["username"] ?? user ?? "";
+    const password = entry["password"] ?? rest.join(":");
+    const identityToken = entry["identitytoken"] ?? "";
+    if (username === "" && identityToken === "") return [];
+    const scope = address.replace(/^https?:\/\//, "").replace(/\/(v1|v2)?\/?$/, "");
+    return [{ scope, auth: { username, password, identityToken, serverAddress: address } }];
+  });
+}
+
+/** Those whose scope covers the repository, the longest first. */
+export function matching(credentials: readonly Credential[], repository: string): AuthConfig[] {
+  return credentials
+    .filter(({ scope }) => covers(scope, repository))
+    .sort((a, b) => b.scope.length - a.scope.length)
+    .map(({ auth }) => auth);
+}
+
+function covers(scope: string, repository: string): boolean {
+  const [host = "", ...path] = scope.split("/");
+  const [imageHost = "", ...imagePath] = repository.split("/");
+  const hosts = host === "index.docker.io" || host === "registry-1.docker.io" ? "docker.io" : host;
+  const parts = hosts.split(".");
+  const imageParts = imageHost.split(".");
+  if (parts.length !== imageParts.length) return false;
+  if (!parts.every((part, index) => matchesGlob(part, imageParts[index] ?? ""))) return false;
+  return path.filter(Boolean).every((part, index) => part === imagePath[index]);
+}
+
+function matchesGlob(pattern: string, text: string): boolean {
+  const pieces = pattern.split("*");
+  if (pieces.length === 1) return pattern === text;
+  const [head = ""] = pieces;
+  const tail = pieces.at(-1) ?? "";
+  return (
+    text.length >= head.length + tail.length && text.startsWith(head) && text.endsWith(tail) && pieces.length === 2
+  );
+}

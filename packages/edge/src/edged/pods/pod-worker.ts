@@ -1,0 +1,294 @@
+import type { RuntimeEvent } from "@kedge/cri";
+import type { Pod } from "@kedge/kube";
+import { isAbort, toError } from "@kedge/runtime";
+import type { EdgedParts } from "../edged-parts.ts";
+import { killPod } from "../runtime/kill-pod.ts";
+import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
+import { removeRuntimePod } from "../runtime/remove-dead.ts";
+import { emptyRuntimePod, isStopped, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
+import { MESSAGE_BYTES_MAX, POD_MESSAGES_BYTES_MAX, terminationMessage } from "../runtime/termination-message.ts";
+import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts";
+import type { StatusManager } from "../status/status-manager.ts";
+import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
+import { planPod } from "./plan-pod.ts";
+import { type PodRound, RETRY_MS } from "./pod-round.ts";
+import { WakeUp } from "./wake-up.ts";
+
+export interface PodWorkerDeps extends EdgedParts {
+  readonly statuses: StatusManager;
+  readonly round: PodRound;
+  /** Whether the node takes the pod; asked once. */
+  readonly admit: (pod: Pod) => PodVerdict | undefined;
+}
+
+/** A kill by an agent that does not know the pod's spec. */
+const ORPHAN_GRACE_SECONDS = 1;
+const GRACE_SECONDS_MIN = 1;
+/** A runtime tells of an end some ms before its answers show it. */
+const LAG_WAIT_MIN_MS = 5;
+const LAG_TRIES_MAX = 8;
+
+/**
+ * Lives as long as one pod, and does one thing after the other for it: keeps it running; once it shall end, ends it, and
+ * there is no way back; then cleans up.
+ *
+ * @see `edge-runtime` §2.6
+ */
+export class PodWorker {
+  readonly uid: string;
+  readonly #deps: PodWorkerDeps;
+  readonly #wake = new WakeUp();
+  readonly #exited = new Map<string, RuntimeContainer>();
+  readonly #messages = new Map<string, string>();
+  readonly #endsTold = new Set<string>();
+  #pod: Pod;
+  #runtime: RuntimePod;
+  #failures: ReadonlyMap<string, { readonly reason: string; readonly message: string }> = new Map();
+  #verdict: PodVerdict | undefined;
+  #admitted = false;
+  #removed = false;
+  #orphan = false;
+  #state: "running" | "terminating" | "terminated" = "running";
+  /** Aborts a kill whose time was cut short. */
+  #kill: { readonly graceSeconds: number | undefined; readonly life: AbortController } | undefined;
+
+  constructor(pod: Pod, deps: PodWorkerDeps) {
+    const { uid = "", namespace = "", name = "" } = pod.metadata ?? {};
+    this.uid = uid;
+    this.#pod = pod;
+    this.#deps = deps;
+    this.#runtime = emptyRuntimePod(uid, namespace, name);
+  }
+
+  /** As the store has it, with the status as last decided here. */
+  get pod(): Pod {
+    const status = this.#deps.statuses.statusOf(this.uid);
+    return status === undefined ? this.#pod : { ...this.#pod, status };
+  }
+
+  /** Whether it holds resources of the node, or will. */
+  get active(): boolean {
+    return this.#state === "running" && this.#verdict === undefined && !isTerminal(this.pod.status?.phase);
+  }
+
+  /** Whether the node has taken it. */
+  get admitted(): boolean {
+    return this.#admitted && this.#verdict === undefined;
+  }
+
+  knows(id: string): boolean {
+    return (
+      this.#runtime.containers.some((one) => one.id === id) || this.#runtime.sandboxes.some((one) => one.id === id)
+    );
+  }
+
+  /** The pod's object changed. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    const grace = this.#graceSeconds();
+    if (
+      this.#kill !== undefined &&
+      grace !== undefined &&
+      grace < (this.#kill.graceSeconds ?? Number.POSITIVE_INFINITY)
+    )
+      this.#kill.life.abort();
+    this.#wake.wake();
+  }
+
+  /** The pod's object is gone. @param orphan we never had it: only the runtime did. */
+  remove(orphan = false): void {
+    this.#removed = true;
+    this.#orphan ||= orphan;
+    this.#wake.wake();
+  }
+
+  /** Something happened in the runtime, or to what the pod waits for. */
+  notice(event?: RuntimeEvent): void {
+    if (event?.kind === "exited") this.#endsTold.add(event.containerId);
+    this.#wake.wake();
+  }
+
+  /** Works until the pod is gone for good. @throws the signal's reason; containers go on then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, logger, config } = this.#deps;
+    for (;;) {
+      let nextMs: number;
+      try {
+        const next = await this.#round(signal);
+        if (next === "done") return;
+        nextMs = next ?? config.syncFrequencyMs * (1 + Math.random() / 2);
+      } catch (error) {
+        if (isAbort(error, signal) || signal.aborted) throw error;
+        const { name, namespace } = this.#pod.metadata ?? {};
+        logger.warn({ pod: name, namespace, error: toError(error) }, "pod not in sync yet");
+        nextMs = RETRY_MS * (1 + Math.random() / 2);
+      }
+      await this.#wake.waitOr(nextMs, clock, signal);
+    }
+  }
+
+  /** @returns when to look again; `undefined`: when something happens, or after the usual time. */
+  async #round(signal: AbortSignal): Promise<number | "done" | undefined> {
+    if (this.#mustEnd()) return this.#end(signal);
+    if (!this.#admitted) {
+      this.#admitted = true;
+      this.#verdict = this.#deps.admit(this.pod);
+    }
+    await this.#look(signal);
+    const deadlineMs = activeDeadlineMs(this.pod, this.#deps.clock.now());
+    if (deadlineMs === 0) {
+      this.#verdict ??= DEADLINE_EXCEEDED;
+      this.#deps.events.normal(this.pod, "DeadlineExceeded", DEADLINE_EXCEEDED.message);
+    }
+    if (this.#mustEnd()) return this.#end(signal);
+    return earliest(deadlineMs, await this.#sync(signal));
+  }
+
+  async #sync(signal: AbortSignal): Promise<number | undefined> {
+    const { round } = this.#deps;
+    const { pod } = this;
+    const plan = planPod(pod, this.#runtime);
+    const idle = !plan.killPod && plan.kills.length === 0 && plan.starts.length === 0;
+    if (idle) {
+      this.#failures = new Map();
+      await round.tidy(this.#runtime, signal);
+      return undefined;
+    }
+    try {
+      const outcome = await round.act(pod, plan, this.#runtime, signal);
+      this.#failures = outcome.failures;
+      await this.#look(signal);
+      // A sidecar has started: the next one may. Of an end we are told.
+      if (outcome.started.length > 0 && (pod.spec?.initContainers ?? []).length > 0) this.#wake.wake();
+      return outcome.retryAfterMs;
+    } catch (error) {
+      signal.throwIfAborted();
+      await this.#look(signal); // half of it may have been done
+      throw error;
+    }
+  }
+
+  /** Reads what the runtime has, and tells the cluster. */
+  async #look(signal: AbortSignal): Promise<void> {
+    await this.#read(signal);
+    this.#report(false);
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const { cri, clock } = this.#deps;
+    const identity = { uid: this.uid, namespace: this.#runtime.namespace, name: this.#runtime.name };
+    const told = [...this.#endsTold];
+    let waitMs = LAG_WAIT_MIN_MS;
+    for (let tries = 0; ; tries += 1) {
+      this.#runtime = await readRuntimePod(cri.runtime, identity, this.#exited, signal);
+      if (tries === LAG_TRIES_MAX || !told.some((id) => this.#isAlive(id))) break;
+      await clock.sleep(waitMs, signal);
+      waitMs *= 2;
+    }
+    for (const id of told) this.#endsTold.delete(id);
+    await this.#readMessages();
+  }
+
+  #isAlive(id: string): boolean {
+    const { containers, sandboxes } = this.#runtime;
+    return (
+      containers.some((one) => one.id === id && one.state === "running") ||
+      sandboxes.some((one) => one.id === id && one.ready)
+    );
+  }
+
+  async #readMessages(): Promise<void> {
+    const ids = new Set(this.#runtime.containers.map(({ id }) => id));
+    for (const map of [this.#messages, this.#exited]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
+    const ended = this.#runtime.containers.filter(({ state, id }) => state === "exited" && !this.#messages.has(id));
+    const share = Math.floor(POD_MESSAGES_BYTES_MAX / Math.max(1, this.#containersCount()));
+    const bytesMax = Math.min(MESSAGE_BYTES_MAX, share);
+    for (const container of ended) {
+      const message = Buffer.from(await terminationMessage(container));
+      this.#messages.set(container.id, message.subarray(0, bytesMax).toString());
+    }
+  }
+
+  #containersCount(): number {
+    const { containers = [], initContainers = [] } = this.#pod.spec ?? {};
+    return containers.length + initContainers.length;
+  }
+
+  #report(over: boolean): void {
+    if (this.#removed) return; // there is nobody to tell
+    const { statuses, node, clock } = this.#deps;
+    const facts = {
+      failures: this.#failures,
+      messages: this.#messages,
+      ready: () => true, // no probes yet: who runs is ready
+      hostIPs: node.hostIPs(),
+      nowMs: clock.now(),
+      verdict: this.#verdict,
+      over,
+    };
+    statuses.set(this.#pod, podStatus(this.pod, this.#runtime, facts));
+  }
+
+  #mustEnd(): boolean {
+    return (
+      this.#state !== "running" ||
+      this.#removed ||
+      this.#verdict !== undefined ||
+      this.#pod.metadata?.deletionTimestamp !== undefined ||
+      isTerminal(this.pod.status?.phase)
+    );
+  }
+
+  async #end(signal: AbortSignal): Promise<"done" | undefined> {
+    if (this.#state !== "terminated") await this.#terminate(signal);
+    const { statuses, volumes } = this.#deps;
+    if (!this.#removed) {
+      if (this.#pod.metadata?.deletionTimestamp !== undefined) statuses.finish(this.#pod);
+      return undefined;
+    }
+    await this.#read(signal);
+    await removeRuntimePod(this.#runtime, this.#deps, signal);
+    await volumes.release(this.uid, signal);
+    statuses.forget(this.uid);
+    return "done";
+  }
+
+  async #terminate(signal: AbortSignal): Promise<void> {
+    this.#state = "terminating";
+    this.#failures = new Map();
+    await this.#look(signal);
+    for (;;) {
+      const graceSeconds = this.#graceSeconds();
+      const life = new AbortController();
+      this.#kill = { graceSeconds, life };
+      try {
+        await killPod(this.pod, this.#runtime, graceSeconds, this.#deps, AbortSignal.any([signal, life.signal]));
+        break;
+      } catch (error) {
+        if (signal.aborted || !life.signal.aborted) throw error; // else: again, with less time
+      } finally {
+        this.#kill = undefined;
+      }
+    }
+    await this.#read(signal);
+    if (!isStopped(this.#runtime)) throw new Error("containers still run after they were stopped");
+    this.#report(true);
+    await this.#deps.volumes.release(this.uid, signal);
+    await this.#deps.cgroups?.removePod(this.uid);
+    this.#deps.images.forget(this.uid);
+    this.#state = "terminated";
+  }
+
+  /** `undefined`: the pod's own. */
+  #graceSeconds(): number | undefined {
+    if (this.#orphan) return ORPHAN_GRACE_SECONDS;
+    const { deletionTimestamp, deletionGracePeriodSeconds } = this.#pod.metadata ?? {};
+    if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return undefined;
+    return Math.max(GRACE_SECONDS_MIN, deletionGracePeriodSeconds);
+  }
+}
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const known = times.filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

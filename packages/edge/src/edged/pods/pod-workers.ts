@@ -1,0 +1,121 @@
+import type { RuntimeEvent } from "@kedge/cri";
+import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
+import { toError } from "@kedge/runtime";
+import type { RuntimePod } from "../runtime/runtime-pod.ts";
+import type { PodVerdict } from "../status/pod-status.ts";
+import { admitPod } from "./admit-pod.ts";
+import { KeyedBackoff } from "./keyed-backoff.ts";
+import { PodRound } from "./pod-round.ts";
+import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
+
+/** One worker for each pod of this node, by uid. */
+export class PodWorkers {
+  readonly #deps: PodWorkerDeps;
+  readonly #signal: AbortSignal;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #running = new Set<Promise<void>>();
+  #qosUpdate: Promise<void> | undefined;
+
+  constructor(deps: Omit<PodWorkerDeps, "round" | "admit">, signal: AbortSignal) {
+    const round = new PodRound(deps, new KeyedBackoff(deps.clock));
+    this.#deps = { ...deps, round, admit: (pod) => this.#admit(pod) };
+    this.#signal = signal;
+  }
+
+  /** What the store holds under this name now; `undefined`: nothing, or nothing of this node's. */
+  set(key: ObjectKey, pod: Pod | undefined): void {
+    const name = keyOf({ metadata: { namespace: key.namespace ?? "", name: key.name } });
+    const uid = pod?.metadata?.uid;
+    for (const worker of this.#workers.values()) if (worker.uid !== uid && keyOf(worker.pod) === name) worker.remove();
+    if (pod === undefined || uid === undefined) return;
+    const worker = this.#workers.get(uid);
+    if (worker === undefined) this.#start(pod);
+    else {
+      this.#deps.statuses.observe(pod);
+      worker.update(pod);
+    }
+    this.#updateQos();
+  }
+
+  /** A pod that the runtime has and nobody else. */
+  endOrphan({ uid, namespace, name }: Pick<RuntimePod, "uid" | "namespace" | "name">): void {
+    if (this.#workers.has(uid)) return;
+    this.#deps.logger.info({ pod: name, namespace, uid }, "ending a pod that does not exist any more");
+    this.#start({ metadata: { uid, namespace, name }, spec: { containers: [] } }).remove(true);
+  }
+
+  has(uid: string): boolean {
+    return this.#workers.has(uid);
+  }
+
+  pods(): Pod[] {
+    return [...this.#workers.values()].map(({ pod }) => pod);
+  }
+
+  /** @returns whether somebody took it. */
+  notice(event: RuntimeEvent): boolean {
+    for (const worker of this.#workers.values())
+      if (worker.knows(event.containerId)) {
+        worker.notice(event);
+        return true;
+      }
+    return false;
+  }
+
+  wake(uid: string): void {
+    this.#workers.get(uid)?.notice();
+  }
+
+  /** Resolves once all workers have stopped; the pods go on. */
+  async stopped(): Promise<void> {
+    await Promise.all(this.#running);
+  }
+
+  #start(pod: Pod): PodWorker {
+    const worker = new PodWorker(pod, this.#deps);
+    this.#workers.set(worker.uid, worker);
+    const running = this.#run(worker).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return worker;
+  }
+
+  async #run(worker: PodWorker): Promise<void> {
+    await Promise.resolve(); // let the caller finish what it says about the pod
+    try {
+      await worker.run(this.#signal);
+    } catch (error) {
+      if (!this.#signal.aborted)
+        this.#deps.logger.error({ uid: worker.uid, error: toError(error) }, "pod worker ended, which it never should");
+    } finally {
+      this.#workers.delete(worker.uid);
+      if (!this.#signal.aborted) this.#updateQos();
+    }
+  }
+
+  #admit(pod: Pod): PodVerdict | undefined {
+    const { node, config } = this.#deps;
+    const others = [...this.#workers.values()]
+      .filter((worker) => worker.uid !== pod.metadata?.uid && worker.active && worker.admitted)
+      .map((worker) => worker.pod);
+    const verdict = admitPod(pod, {
+      others,
+      allocatable: node.allocatable(),
+      maxPods: config.maxPods,
+      nodeName: node.name,
+      node: node.node(),
+      allowedUnsafeSysctls: config.allowedUnsafeSysctls,
+    });
+    if (verdict !== undefined) this.#deps.events.warn(pod, verdict.reason, verdict.message);
+    return verdict;
+  }
+
+  /** The Burstable class gets the shares of its pods; one update at a time, the newest counts. */
+  #updateQos(): void {
+    const { cgroups, logger } = this.#deps;
+    if (cgroups === undefined || this.#qosUpdate !== undefined) return;
+    this.#qosUpdate = Promise.resolve()
+      .then(() => cgroups.updateQos(this.pods()))
+      .catch((error: unknown) => logger.warn({ error: toError(error) }, "shares of the Burstable class not set"))
+      .finally(() => (this.#qosUpdate = undefined));
+  }
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type ContainerConfig, type Image, type Mount, MountPropagation } from "@kedge/cri";
+import type { Container, Pod } from "@kedge/kube";
+import { toError } from "@kedge/runtime";
+import type { EdgedParts } from "../edged-parts.ts";
+import { ContainerConfigError } from "../env/container-config-error.ts";
+import { expandArguments } from "../env/expand-variables.ts";
+import { type EnvironmentVariable, makeEnvironment } from "../env/make-environment.ts";
+import { PodObjects } from "../env/pod-objects.ts";
+import { wantsEtcHosts, writeEtcHosts } from "../network/etc-hosts.ts";
+import { podHostname } from "../network/pod-hostname.ts";
+import { linuxResources } from "../resources/linux-resources.ts";
+import { containerSecurityContext } from "../security/container-security-context.ts";
+import { containerDirectory, etcHostsPath } from "../volumes/pod-directory.ts";
+import { containerLogPath } from "./container-logs.ts";
+import { containerAnnotations, containerLabels, TERMINATION_PATH_DEFAULT } from "./kubelet-labels.ts";
+import { resourcesOptions } from "./resources-options.ts";
+
+export interface ContainerFacts {
+  readonly image: Image;
+  readonly restartCount: number;
+  readonly podIPs: readonly string[];
+}
+
+/**
+ * What the runtime makes a container from; also makes the files on the host that it mounts.
+ *
+ * @throws ContainerConfigError
+ */
+export async function containerConfig(
+  pod: Pod,
+  container: Container,
+  facts: ContainerFacts,
+  parts: EdgedParts,
+  signal: AbortSignal,
+): Promise<ContainerConfig> {
+  try {
+    return await build(pod, container, facts, parts, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ContainerConfigError) throw error;
+    throw new ContainerConfigError(toError(error).message, { cause: error });
+  }
+}
+
+async function build(
+  pod: Pod,
+  container: Container,
+  { image, restartCount, podIPs }: ContainerFacts,
+  parts: EdgedParts,
+  signal: AbortSignal,
+): Promise<ContainerConfig> {
+  const { config, node } = parts;
+  const environment = await makeEnvironment(pod, container, {
+    nodeName: node.name,
+    hostIPs: node.hostIPs(),
+    podIPs,
+    objects: new PodObjects(parts.bus, pod.metadata?.namespace ?? "", signal),
+    allocatable: node.allocatable(),
+    logger: parts.logger,
+  });
+  const imageUser = { uid: image.uid?.value, username: image.username };
+  const seccomp = { profileDirectory: join(config.rootDirectory, "seccomp"), runtimeDefault: config.seccompDefault };
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: image.id, userSpecifiedImage: container.image ?? "" },
+    command: expandArguments(container.command, environment),
+    args: expandArguments(container.args, environment),
+    workingDir: container.workingDir ?? "",
+    envs: environment.map(({ name, value }) => ({ key: name, value: Buffer.from(value) })),
+    mounts: await mounts(pod, container, podIPs, environment, parts, signal),
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, restartCount),
+    logPath: containerLogPath(container.name, restartCount),
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    tty: container.tty ?? false,
+    linux: {
+      resources: linuxResources(pod, container, resourcesOptions(parts)),
+      securityContext: containerSecurityContext(pod, container, imageUser, seccomp),
+    },
+  };
+}
+
+async function mounts(
+  pod: Pod,
+  container: Container,
+  podIPs: readonly string[],
+  environment: readonly EnvironmentVariable[],
+  parts: EdgedParts,
+  signal: AbortSignal,
+): Promise<Mount[]> {
+  const all = await parts.volumes.mountsFor(pod, container, environment, signal);
+  const mountsItself = (path: string) => container.volumeMounts?.some(({ mountPath }) => mountPath === path) === true;
+  if (wantsEtcHosts(pod, podIPs) && !mountsItself("/etc/hosts"))
+    all.push(bind("/etc/hosts", await etcHosts(pod, podIPs, parts)));
+  const messagePath = container.terminationMessagePath ?? TERMINATION_PATH_DEFAULT;
+  if (messagePath !== "") all.push(bind(messagePath, await terminationFile(pod, container, parts)));
+  return all;
+}
+
+function bind(containerPath: string, hostPath: string): Mount {
+  return { containerPath, hostPath, readonly: false, propagation: MountPropagation.PROPAGATION_PRIVATE };
+}
+
+async function etcHosts(pod: Pod, podIPs: readonly string[], { config }: EdgedParts): Promise<string> {
+  const path = etcHostsPath(config.rootDirectory, pod.metadata?.uid ?? "");
+  await writeEtcHosts(path, pod, podIPs, podHostname(pod, config.clusterDomain));
+  return path;
+}
+
+/** A new file for each start; anybody in the container may write it, whatever our umask. */
+async function terminationFile(pod: Pod, container: Container, { config }: EdgedParts): Promise<string> {
+  const directory = containerDirectory(config.rootDirectory, pod.metadata?.uid ?? "", container.name);
+  await mkdir(directory, { recursive: true, mode: 0o750 });
+  const path = join(directory, randomBytes(4).toString("hex"));
+  await writeFile(path, "", { flag: "wx" });
+  await chmod(path, 0o666);
+  return path;
+}

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import type { PodSandboxConfig } from "@kedge/cri";
+import type { Container, Pod } from "@kedge/kube";
+import { toError } from "@kedge/runtime";
+import { ContainerStartError } from "../edged-error.ts";
+import type { EdgedParts } from "../edged-parts.ts";
+import { containerConfig } from "./container-config.ts";
+import {
+  containerLogPath,
+  identityOf,
+  linkLog,
+  logLinkPath,
+  makeContainerLogDirectory,
+  podLogDirectory,
+  restartCountFromLogs,
+} from "./container-logs.ts";
+import { newestContainer, type RuntimePod } from "./runtime-pod.ts";
+
+export interface ReadySandbox {
+  readonly id: string;
+  readonly config: PodSandboxConfig;
+  readonly podIPs: readonly string[];
+}
+
+/**
+ * Brings one container to life: image, configuration, create, start.
+ *
+ * @returns the container's id.
+ * @throws ContainerStartError or ContainerConfigError whose code is the reason that the pod's status shows.
+ */
+export async function startContainer(
+  pod: Pod,
+  container: Container,
+  sandbox: ReadySandbox,
+  runtime: RuntimePod,
+  parts: EdgedParts,
+  signal: AbortSignal,
+): Promise<string> {
+  const { cri, events, config } = parts;
+  const identity = identityOf(pod);
+  const logs = podLogDirectory(config.podLogsDirectory, identity);
+  const fail = (code: "CreateContainerError" | "RunContainerError", error: unknown): ContainerStartError => {
+    signal.throwIfAborted();
+    const message = toError(error).message;
+    events.warn(pod, "Failed", `Error: ${message}`, container.name);
+    return new ContainerStartError(message, { code }, { cause: error });
+  };
+
+  const image = await parts.images.ensure(pod, container, sandbox.config, signal);
+  const record = newestContainer(runtime, container.name);
+  const restartCount =
+    record === undefined ? await restartCountFromLogs(logs, container.name) : record.restartCount + 1;
+  const facts = { image, restartCount, podIPs: sandbox.podIPs };
+  const request = await containerConfig(pod, container, facts, parts, signal).catch((error: unknown) => {
+    events.warn(pod, "Failed", `Error: ${toError(error).message}`, container.name);
+    throw error;
+  });
+  let id: string;
+  try {
+    await makeContainerLogDirectory(logs, container.name);
+    id = await cri.runtime.createContainer(sandbox.id, request, sandbox.config, signal);
+  } catch (error) {
+    throw fail("CreateContainerError", error);
+  }
+  events.normal(pod, "Created", `Created container: ${container.name}`, container.name);
+  try {
+    await cri.runtime.startContainer(id, signal);
+  } catch (error) {
+    throw fail("RunContainerError", error);
+  }
+  events.normal(pod, "Started", `Started container ${container.name}`, container.name);
+  const link = logLinkPath(config.containerLogsDirectory, identity, container.name, id);
+  await linkLog(link, join(logs, containerLogPath(container.name, restartCount))).catch((error: unknown) =>
+    parts.logger.warn({ link, error: toError(error) }, "log link not made"),
+  );
+  return id;
+}

@@ -1,0 +1,180 @@
+import type { Container, ContainerState, ContainerStatus, Pod } from "@kedge/kube";
+import { isInitialized, isSidecar } from "../pods/plan-init-containers.ts";
+import { shouldStart } from "../pods/container-verdict.ts";
+import { newestContainer, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
+import { toTime } from "./kube-time.ts";
+
+/** Why a container does not run, by container name: what starting it has brought. */
+export type StartFailures = ReadonlyMap<string, { readonly reason: string; readonly message: string }>;
+
+/** What containers had to say at their end, by container id. */
+export type TerminationMessages = ReadonlyMap<string, string>;
+
+export interface ContainerFacts {
+  readonly failures: StartFailures;
+  readonly messages: TerminationMessages;
+  /** Whether readiness probes let it be ready; without one, running is enough. */
+  readonly ready: (container: Container, record: RuntimeContainer) => boolean;
+}
+
+const UNKNOWN_REASON = "ContainerStatusUnknown";
+const KILLED_EXIT_CODE = 137;
+
+/** Statuses of regular containers, by name; of init containers, in their order. @see `edge-runtime` §2.8, pod status */
+export function containerStatuses(
+  pod: Pod,
+  runtime: RuntimePod,
+  kind: "init" | "regular",
+  facts: ContainerFacts,
+): ContainerStatus[] {
+  const containers = (kind === "init" ? pod.spec?.initContainers : pod.spec?.containers) ?? [];
+  const old = (kind === "init" ? pod.status?.initContainerStatuses : pod.status?.containerStatuses) ?? [];
+  const statuses = containers.map((container) => {
+    const before = old.find(({ name }) => name === container.name);
+    return statusOf(pod, container, runtime, before, kind, facts);
+  });
+  return kind === "init" ? statuses : statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function statusOf(
+  pod: Pod,
+  container: Container,
+  runtime: RuntimePod,
+  before: ContainerStatus | undefined,
+  kind: "init" | "regular",
+  facts: ContainerFacts,
+): ContainerStatus {
+  const records = runtime.containers.filter(({ name }) => name === container.name);
+  const [newest, previous] = records;
+  let status =
+    newest === undefined ? withoutRecord(pod, container, runtime, before, kind) : withRecord(container, newest, before);
+  if (newest !== undefined) {
+    if (newest.state === "exited") say(status.state?.terminated, facts.messages.get(newest.id));
+    if (previous !== undefined) {
+      status.lastState = stateOf(previous);
+      say(status.lastState.terminated, facts.messages.get(previous.id));
+    } else if (before?.lastState !== undefined && before.containerID === status.containerID) {
+      status.lastState = before.lastState; // the record is gone, not the fact
+    } else if (before?.state?.terminated !== undefined && before.containerID !== status.containerID) {
+      status.lastState = { terminated: before.state.terminated };
+    }
+  }
+  status = withFailure(pod, container, runtime, status, kind, facts.failures);
+  const running = newest?.state === "running" && status.state?.running !== undefined;
+  const done = kind === "init" && !isSidecar(container);
+  status.ready = done
+    ? status.state?.terminated?.exitCode === 0
+    : running && newest !== undefined && facts.ready(container, newest);
+  status.started = running && !done;
+  return status;
+}
+
+function withRecord(
+  container: Container,
+  record: RuntimeContainer,
+  before: ContainerStatus | undefined,
+): ContainerStatus {
+  const status: ContainerStatus = {
+    name: container.name,
+    state: stateOf(record),
+    lastState: {},
+    ready: false,
+    restartCount: record.restartCount,
+    image: record.image === "" ? (container.image ?? "") : record.image,
+    imageID: record.imageRef,
+    containerID: `containerd://${record.id}`,
+  };
+  if (record.state !== "unknown") return status;
+  if (before?.state?.running === undefined) return { ...status, state: { waiting: {} } };
+  const terminated = {
+    ...lost("The container could not be located when the pod was terminated"),
+    startedAt: before.state.running.startedAt,
+  };
+  return { ...status, restartCount: before.restartCount + 1, state: { terminated } as ContainerState };
+}
+
+/** The runtime has no such container: it has not been made yet, or its record was lost. */
+function withoutRecord(
+  pod: Pod,
+  container: Container,
+  runtime: RuntimePod,
+  before: ContainerStatus | undefined,
+  kind: "init" | "regular",
+): ContainerStatus {
+  if (kind === "init" && before?.state?.terminated !== undefined && !isSidecar(container)) return { ...before };
+  const hasInit = (pod.spec?.initContainers ?? []).length > 0 && !isInitialized(pod, runtime);
+  const reason =
+    hasInit && kind === "regular"
+      ? "PodInitializing"
+      : (pod.spec?.initContainers ?? []).length > 0
+        ? "PodInitializing"
+        : "ContainerCreating";
+  const status: ContainerStatus = {
+    name: container.name,
+    state: { waiting: { reason } },
+    lastState: before?.lastState ?? {},
+    ready: false,
+    restartCount: before?.restartCount ?? 0,
+    image: container.image ?? "",
+    imageID: "",
+  };
+  if (before === undefined) return status;
+  const isOver = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+  if (before.state?.terminated !== undefined && (isOver || pod.metadata?.deletionTimestamp !== undefined))
+    return { ...before };
+  if (before.state?.running === undefined || status.lastState?.terminated !== undefined) return status;
+  // It ran when we last looked: without this the pod would seem never to have started.
+  const message = "The container could not be located when the pod was deleted.  The container used to be Running";
+  status.lastState = { terminated: lost(message) };
+  if (pod.metadata?.deletionTimestamp === undefined) status.restartCount += 1;
+  return status;
+}
+
+function lost(message: string) {
+  return { exitCode: KILLED_EXIT_CODE, reason: UNKNOWN_REASON, message };
+}
+
+/** A container that shall run, and could not be started, waits: whatever its last state. */
+function withFailure(
+  pod: Pod,
+  container: Container,
+  runtime: RuntimePod,
+  status: ContainerStatus,
+  kind: "init" | "regular",
+  failures: StartFailures,
+): ContainerStatus {
+  const failure = failures.get(container.name);
+  if (failure === undefined) return status;
+  const record = newestContainer(runtime, container.name);
+  if (kind === "init" && !isSidecar(container) && record?.state === "exited" && record.exitCode === 0) return status;
+  if (!shouldStart(pod, container, runtime)) return status;
+  const lastState = status.state?.terminated === undefined ? status.lastState : { terminated: status.state.terminated };
+  return { ...status, state: { waiting: { ...failure } }, lastState: lastState ?? {} };
+}
+
+function stateOf(record: RuntimeContainer): ContainerState {
+  switch (record.state) {
+    case "running":
+      return { running: { startedAt: toTime(record.startedAtMs) } };
+    case "exited": {
+      const { exitCode, reason, message, startedAtMs, finishedAtMs, id } = record;
+      return {
+        terminated: {
+          exitCode,
+          reason,
+          ...(message !== "" && { message }),
+          startedAt: toTime(startedAtMs),
+          finishedAt: toTime(finishedAtMs),
+          containerID: `containerd://${id}`,
+        },
+      };
+    }
+    default:
+      return { waiting: {} };
+  }
+}
+
+function say(terminated: { message?: string } | undefined, message: string | undefined): void {
+  if (terminated === undefined || message === undefined || message === "") return;
+  terminated.message = terminated.message === undefined ? message : `${terminated.message}: ${message}`;
+}

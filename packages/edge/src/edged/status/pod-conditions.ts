@@ -1,0 +1,98 @@
+import type { ContainerStatus, Pod, PodCondition } from "@kedge/kube";
+import { isSidecar } from "../pods/plan-init-containers.ts";
+import type { PodPhase } from "./pod-phase.ts";
+
+/** Those that a kubelet owns; whoever else adds some keeps them. */
+export const OWN_CONDITIONS: readonly string[] = [
+  "PodReadyToStartContainers",
+  "Initialized",
+  "Ready",
+  "ContainersReady",
+  "PodScheduled",
+];
+
+type Verdict = Pick<PodCondition, "reason" | "message"> & { readonly status: "True" | "False" };
+
+interface ConditionFacts {
+  readonly phase: PodPhase;
+  readonly init: readonly ContainerStatus[];
+  readonly regular: readonly ContainerStatus[];
+  readonly initialized: boolean;
+  /** Its sandbox is ready and has an address. */
+  readonly sandboxReady: boolean;
+}
+
+const TRUE: Verdict = { status: "True" };
+
+/** In a kubelet's order; `lastTransitionTime` moves only with the status. */
+export function podConditions(pod: Pod, facts: ConditionFacts, now: string): PodCondition[] {
+  const containersReady = judgeContainersReady(pod, facts);
+  const verdicts: Record<string, Verdict> = {
+    PodReadyToStartContainers: { status: facts.sandboxReady ? "True" : "False" },
+    Initialized: judgeInitialized(pod, facts),
+    Ready: judgeReady(pod, containersReady),
+    ContainersReady: containersReady,
+    PodScheduled: TRUE,
+  };
+  const before = new Map((pod.status?.conditions ?? []).map((condition) => [condition.type, condition]));
+  return Object.entries(verdicts).map(([type, { status, reason, message }]) => {
+    const old = before.get(type);
+    const unchanged = old?.status === status && old.lastTransitionTime !== undefined;
+    return {
+      type,
+      status,
+      ...(reason !== undefined && { reason }),
+      ...(message !== undefined && message !== "" && { message }),
+      lastTransitionTime: unchanged ? (old.lastTransitionTime ?? now) : now,
+    };
+  });
+}
+
+function judgeInitialized(pod: Pod, { phase, init, initialized }: ConditionFacts): Verdict {
+  const containers = pod.spec?.initContainers ?? [];
+  const unknown: string[] = [];
+  const incomplete: string[] = [];
+  for (const container of containers) {
+    const status = init.find(({ name }) => name === container.name);
+    if (status === undefined) unknown.push(container.name);
+    else if (isSidecar(container) ? status.started !== true && !initialized : status.ready !== true)
+      incomplete.push(container.name);
+  }
+  if (phase === "Succeeded" && unknown.length === 0) return { status: "True", reason: "PodCompleted" };
+  if (initialized || (unknown.length === 0 && incomplete.length === 0)) return TRUE;
+  return { status: "False", reason: "ContainersNotInitialized", message: names(unknown, "incomplete", incomplete) };
+}
+
+function judgeContainersReady(pod: Pod, { phase, init, regular }: ConditionFacts): Verdict {
+  if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
+  if (phase === "Failed") return { status: "False", reason: "PodFailed" };
+  const unknown: string[] = [];
+  const unready: string[] = [];
+  const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar);
+  for (const { name } of [...sidecars, ...(pod.spec?.containers ?? [])]) {
+    const status = [...init, ...regular].find((one) => one.name === name);
+    if (status === undefined) unknown.push(name);
+    else if (!status.ready) unready.push(name);
+  }
+  if (unknown.length === 0 && unready.length === 0) return TRUE;
+  return { status: "False", reason: "ContainersNotReady", message: names(unknown, "unready", unready) };
+}
+
+function judgeReady(pod: Pod, containersReady: Verdict): Verdict {
+  if (containersReady.status === "False") return containersReady;
+  const gates = (pod.spec?.readinessGates ?? []).flatMap(({ conditionType }) => {
+    const condition = pod.status?.conditions?.find(({ type }) => type === conditionType);
+    if (condition === undefined)
+      return [`corresponding condition of pod readiness gate "${conditionType}" does not exist.`];
+    if (condition.status === "True") return [];
+    return [`the status of pod readiness gate "${conditionType}" is not "True", but ${condition.status}`];
+  });
+  return gates.length === 0 ? TRUE : { status: "False", reason: "ReadinessGatesNotReady", message: gates.join(", ") };
+}
+
+function names(unknown: readonly string[], word: string, others: readonly string[]): string {
+  return [
+    ...(unknown.length > 0 ? [`containers with unknown status: [${unknown.join(" ")}]`] : []),
+    ...(others.length > 0 ? [`containers with ${word} status: [${others.join(" ")}]`] : []),
+  ].join(", ");
+}

@@ -1,0 +1,103 @@
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from "@kedge/kube";
+import { isInitialized } from "../pods/plan-init-containers.ts";
+import { qosClassOf } from "../resources/qos-class.ts";
+import { isStopped, type RuntimePod } from "../runtime/runtime-pod.ts";
+import { type ContainerFacts, containerStatuses } from "./container-statuses.ts";
+import { toTime } from "./kube-time.ts";
+import { OWN_CONDITIONS, podConditions } from "./pod-conditions.ts";
+import { podPhase } from "./pod-phase.ts";
+
+/** Why a pod ended, or never began, whatever its containers did: `DeadlineExceeded`, `NodePorts`, … */
+export interface PodVerdict {
+  readonly phase: "Failed" | "Succeeded";
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface StatusFacts extends ContainerFacts {
+  readonly hostIPs: readonly string[];
+  /** Wall clock, ms. */
+  readonly nowMs: number;
+  readonly verdict: PodVerdict | undefined;
+  /** Stopped for good: what has not said how it ended never will. */
+  readonly over: boolean;
+}
+
+const TERMINAL: readonly string[] = ["Succeeded", "Failed"];
+
+export function isTerminal(phase: string | undefined): boolean {
+  return phase !== undefined && TERMINAL.includes(phase);
+}
+
+/** @param pod its `status` is what we last reported: what the runtime has forgotten is taken from there. */
+export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): PodStatus {
+  const before = pod.status ?? {};
+  const init = containerStatuses(pod, runtime, "init", facts);
+  const regular = containerStatuses(pod, runtime, "regular", facts);
+  const initialized = isInitialized(pod, runtime) || (runtime.sandboxes.length === 0 && wasInitialized(before));
+  if (facts.over) for (const status of [...init, ...regular]) endOf(status);
+
+  let phase = podPhase(pod, { init, regular, initialized, over: facts.over });
+  if (before.phase === "Succeeded" || before.phase === "Failed") phase = before.phase; // there is no way back
+  else if (facts.verdict !== undefined) phase = facts.verdict.phase;
+  else if (facts.over && !isTerminal(phase)) phase = "Failed"; // deleted before it came to an end by itself
+  // Nobody may take a pod's place while a container of it still runs.
+  if (isTerminal(phase) && !isTerminal(before.phase) && !facts.over && !isStopped(runtime) && hasRunning(runtime))
+    phase = before.phase === "Pending" || before.phase === undefined ? "Pending" : "Running";
+
+  const [sandbox] = runtime.sandboxes;
+  const hostNetwork = pod.spec?.hostNetwork === true;
+  const sandboxReady = sandbox?.ready === true && (hostNetwork || sandbox.ips.length > 0) && !facts.over;
+  const fresh = sandbox?.ready === true ? sandbox.ips : [];
+  const podIPs = hostNetwork
+    ? sandbox === undefined
+      ? []
+      : facts.hostIPs
+    : fresh.length > 0
+      ? fresh
+      : (before.podIPs ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+  const now = toTime(facts.nowMs);
+  const conditionFacts = { phase, init, regular, initialized, sandboxReady };
+  const why = facts.verdict ?? (isTerminal(before.phase) ? before : undefined);
+  return {
+    phase,
+    ...(why?.reason !== undefined && { reason: why.reason }),
+    ...(why?.message !== undefined && { message: why.message }),
+    conditions: [...podConditions(pod, conditionFacts, now), ...foreignConditions(before)],
+    ...(facts.hostIPs[0] !== undefined && { hostIP: facts.hostIPs[0], hostIPs: facts.hostIPs.map((ip) => ({ ip })) }),
+    ...(podIPs[0] !== undefined && { podIP: podIPs[0], podIPs: podIPs.map((ip) => ({ ip })) }),
+    startTime: before.startTime ?? now,
+    ...(init.length > 0 && { initContainerStatuses: init }),
+    containerStatuses: regular,
+    qosClass: before.qosClass ?? qosClassOf(pod),
+  };
+}
+
+function hasRunning(runtime: RuntimePod): boolean {
+  return runtime.containers.some(({ state }) => state === "running");
+}
+
+function wasInitialized({ conditions = [] }: PodStatus): boolean {
+  return conditions.some(({ type, status }) => type === "Initialized" && status === "True");
+}
+
+function foreignConditions({ conditions = [] }: PodStatus): PodCondition[] {
+  return conditions.filter(({ type }) => !OWN_CONDITIONS.includes(type));
+}
+
+/** A container of which all that is known is that it ran. */
+function endOf(status: ContainerStatus): void {
+  status.ready = false;
+  status.started = false;
+  if (status.state?.terminated !== undefined) return;
+  const ran = status.state?.running !== undefined || status.containerID !== undefined;
+  const ended = status.lastState?.terminated;
+  if (!ran && ended === undefined) return; // it never began
+  if (!ran && ended !== undefined) {
+    status.state = { terminated: ended };
+    status.lastState = {};
+    return;
+  }
+  const message = "The container could not be located when the pod was terminated";
+  status.state = { terminated: { exitCode: 137, reason: "ContainerStatusUnknown", message } };
+}

@@ -1,0 +1,157 @@
+import { KubeApiError, type ObjectKey, type Pod, type PodStatus } from "@kedge/kube";
+import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import type { EdgeBus } from "../../edge-messages.ts";
+import { PullGate } from "../images/pull-gate.ts";
+import { WakeUp } from "../pods/wake-up.ts";
+import { isSame, statusPatch } from "./status-patch.ts";
+
+/** Patches on their way at once. */
+const IN_FLIGHT_MAX = 8;
+const RETRY_INITIAL_MS = 1_000;
+const RETRY_MAX_MS = 10_000;
+
+export interface StatusManagerDeps {
+  readonly bus: EdgeBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Tracked {
+  readonly key: ObjectKey;
+  readonly uid: string;
+  /** What the API server has, as far as we know. */
+  reported: PodStatus;
+  wanted: PodStatus;
+  /** All of the pod is cleaned up here: its object may go once the last status is told. */
+  deletable: boolean;
+  readonly wake: WakeUp;
+  readonly life: AbortController;
+}
+
+/**
+ * Tells the cluster what became of pods: only what changed, in order for each pod, the newest status alone, until it is
+ * accepted; at last that the pod's object can go.
+ */
+export class StatusManager extends Component {
+  readonly #deps: StatusManagerDeps;
+  readonly #pods = new Map<string, Tracked>();
+  readonly #gate = new PullGate(IN_FLIGHT_MAX);
+  readonly #loops = new Set<Promise<void>>();
+
+  constructor(deps: StatusManagerDeps) {
+    super();
+    this.#deps = deps;
+  }
+
+  /** The status as last decided here, which may not have been reported yet; `undefined` for a pod not seen so far. */
+  statusOf(uid: string): PodStatus | undefined {
+    return this.#pods.get(uid)?.wanted;
+  }
+
+  /** Takes a pod's newest status. Does nothing if nothing changed. */
+  set(pod: Pod, status: PodStatus): void {
+    const tracked = this.#track(pod);
+    if (isSame(tracked.wanted, status)) return;
+    tracked.wanted = status;
+    tracked.wake.wake();
+  }
+
+  /** The cluster shows another status than we reported, of a node controller, say: ours counts. */
+  observe(pod: Pod): void {
+    const tracked = this.#pods.get(pod.metadata?.uid ?? "");
+    // While a patch is on its way the cluster cannot know better than we.
+    if (tracked === undefined || pod.status === undefined || !isSame(tracked.reported, tracked.wanted)) return;
+    if (statusPatch(tracked.uid, pod.status, tracked.wanted) === undefined) return;
+    tracked.reported = pod.status;
+    tracked.wake.wake();
+  }
+
+  /** Deletes the pod's object once its last status has been reported: everything of it has been removed here. */
+  finish(pod: Pod): void {
+    const tracked = this.#track(pod);
+    tracked.deletable = true;
+    tracked.wake.wake();
+  }
+
+  /** Stops caring for a pod whose object is gone. */
+  forget(uid: string): void {
+    this.#pods.get(uid)?.life.abort();
+    this.#pods.delete(uid);
+  }
+
+  /** The link to the cloud is back: what waits to be tried again goes now. */
+  retryNow(): void {
+    for (const { wake } of this.#pods.values()) wake.wake();
+  }
+
+  #track(pod: Pod): Tracked {
+    const { uid = "", namespace, name = "" } = pod.metadata ?? {};
+    const known = this.#pods.get(uid);
+    if (known !== undefined) return known;
+    const status = pod.status ?? {};
+    const tracked: Tracked = {
+      key: { namespace, name },
+      uid,
+      reported: status,
+      wanted: status,
+      deletable: false,
+      wake: new WakeUp(),
+      life: new AbortController(),
+    };
+    this.#pods.set(uid, tracked);
+    const loop = this.#run(tracked).finally(() => this.#loops.delete(loop));
+    this.#loops.add(loop);
+    return tracked;
+  }
+
+  async #run(tracked: Tracked): Promise<void> {
+    const signal = AbortSignal.any([this.signal, tracked.life.signal]);
+    const backoff = new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS, jitter: 0.2 });
+    while (!signal.aborted) {
+      try {
+        await this.#gate.run(() => this.#report(tracked, signal), signal);
+        backoff.reset();
+        await tracked.wake.wait(signal);
+      } catch (error) {
+        if (isAbort(error, signal) || signal.aborted) return;
+        const facts = { pod: tracked.key.name, namespace: tracked.key.namespace, error: toError(error) };
+        this.#deps.logger.debug(facts, "pod status not reported yet");
+        await tracked.wake.waitOr(backoff.next(), this.#deps.clock, signal).catch(() => undefined);
+      }
+    }
+  }
+
+  async #report(tracked: Tracked, signal: AbortSignal): Promise<void> {
+    const { key, uid, wanted } = tracked;
+    const patch = statusPatch(uid, tracked.reported, wanted);
+    try {
+      if (patch !== undefined) {
+        await this.#deps.bus.request("meta/patchPodStatus", { key, patch }, signal);
+        tracked.reported = wanted;
+        // A newer status has come meanwhile: it must not wait for the deletion.
+        if (tracked.wanted !== wanted) return tracked.wake.wake();
+      }
+      if (!tracked.deletable) return;
+      const options = { gracePeriodSeconds: 0, preconditions: { uid } };
+      await this.#deps.bus.request("meta/deletePod", { key, options }, signal);
+      tracked.deletable = false;
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // Nobody is interested any more: the pod is gone, or another one has its name.
+      tracked.reported = wanted;
+      tracked.deletable = false;
+      this.#deps.logger.debug({ pod: key.name, namespace: key.namespace, error: toError(error) }, "pod is gone");
+    }
+  }
+
+  protected override async stop(): Promise<void> {
+    await Promise.all(this.#loops);
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return (
+    error instanceof KubeApiError &&
+    (error.code === "NotFound" || (error.code === "Conflict" && /uid/i.test(error.message)))
+  );
+}

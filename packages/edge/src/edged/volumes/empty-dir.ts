@@ -1,4 +1,5 @@
-import { chmod, mkdir } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { chmod, chown, mkdir, rename, rm, stat } from "node:fs/promises";
 import type { Pod, Volume } from "@kedge/kube";
 import type { Allocatable } from "../env/container-resource-value.ts";
 import { amountsOf, podLimits } from "../resources/pod-resources.ts";
@@ -7,38 +8,59 @@ import { valueOf } from "../resources/cgroup-values.ts";
 import { mountPointsBelow, mountTmpfs } from "./run-mount.ts";
 import { VolumeError } from "./volume-error.ts";
 
-/** Makes a directory that every user may write to, on disk or in memory. @returns whether it is new. */
-export async function ensureDirectory(directory: string): Promise<boolean> {
-  const made = await mkdir(directory, { recursive: true, mode: 0o750 });
-  if (made === undefined) return false;
-  await chmod(directory, 0o777);
-  return true;
+/** Everybody may write; what is made in a pod's group's directory belongs to that group. */
+const MODE = { everybody: 0o777, group: 0o2777 };
+/** In memory, as on any shared scratch directory, nobody may remove others' files. */
+const STICKY = 0o1000;
+
+/**
+ * Makes a directory that every user may write to, unless it is there: it appears when it is complete, and from then on
+ * its mode and owner are the containers' business.
+ *
+ * @param group the pod's `fsGroup`.
+ */
+export async function ensureDirectory(directory: string, group: number | undefined): Promise<void> {
+  if ((await statOf(directory)) !== undefined) return;
+  const unfinished = `${directory}~unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished, { recursive: true, mode: 0o750 });
+  if (group !== undefined) await chown(unfinished, -1, group);
+  await chmod(unfinished, group === undefined ? MODE.everybody : MODE.group);
+  await rename(unfinished, directory);
 }
 
-/** Mounts memory there unless that was done before. @param sizeBytes 0: the kernel's default. @returns whether it is new. */
-export async function ensureTmpfs(directory: string, sizeBytes: number, signal: AbortSignal): Promise<boolean> {
-  await ensureDirectory(directory);
-  if ((await mountPointsBelow(directory)).includes(directory)) return false;
-  await mountTmpfs(directory, ["mode=1777", ...(sizeBytes > 0 ? [`size=${sizeBytes}`] : [])], signal);
-  return true;
+/** As {@link ensureDirectory}, in memory. @param sizeBytes 0: the kernel's default. */
+export async function ensureTmpfs(
+  directory: string,
+  sizeBytes: number,
+  group: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o750 });
+  if ((await mountPointsBelow(directory)).includes(directory)) return;
+  const mode = (group === undefined ? MODE.everybody : MODE.group) | STICKY;
+  const owner = group === undefined ? [] : [`gid=${group}`];
+  const size = sizeBytes > 0 ? [`size=${sizeBytes}`] : [];
+  await mountTmpfs(directory, [`mode=${mode.toString(8)}`, ...owner, ...size], signal);
 }
 
-/** @returns whether the volume is new. @throws VolumeError */
+/** @throws VolumeError */
 export async function ensureEmptyDir(
   pod: Pod,
   volume: Volume,
   directory: string,
   allocatable: Allocatable,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<void> {
+  const group = pod.spec?.securityContext?.fsGroup;
   const medium = volume.emptyDir?.medium ?? "";
-  if (medium === "") return ensureDirectory(directory);
+  if (medium === "") return ensureDirectory(directory, group);
   if (medium !== "Memory")
     throw new VolumeError(`emptyDir with medium ${medium} is not supported yet on this node`, {
       code: "VolumeNotSupported",
       volume: volume.name,
     });
-  return ensureTmpfs(directory, memorySizeBytes(pod, volume, allocatable), signal);
+  return ensureTmpfs(directory, memorySizeBytes(pod, volume, allocatable), group, signal);
 }
 
 /** The least of what the volume, the pod and the node allow. */
@@ -51,4 +73,12 @@ export function memorySizeBytes(pod: Pod, volume: Volume, allocatable: Allocatab
     quantityValue(allocatable["memory"]),
   ].filter((bytes) => bytes > 0);
   return bounds.length === 0 ? 0 : Math.min(...bounds);
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch {
+    return undefined; // not there
+  }
 }

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Pod, Volume } from "@kedge/kube";
@@ -24,9 +33,11 @@ test("emptyDir: a directory for everybody that outlives a restart of the agent",
     propagation: 0,
   });
   writeFileSync(join(directory, "kept"), "1");
+  chmodSync(directory, 0o700); // as a database does with its directory
   const restarted = await node.volumes();
   await restarted.prepare(pod, signal);
   assert.ok(existsSync(join(directory, "kept")));
+  assert.equal(statSync(directory).mode & 0o777, 0o700);
   assert.deepEqual(await restarted.podUids(), ["uid-1"]);
   await restarted.release("uid-1", signal);
   await restarted.release("uid-1", signal);
@@ -48,6 +59,16 @@ test("emptyDir in memory is a tmpfs of the limit's size, mounted once", { skip: 
   await volumes.release("uid-1", signal);
   assert.deepEqual(await mountPointsBelow(node.rootDirectory), []);
   assert.equal(existsSync(directory), false);
+});
+
+test("emptyDir: one that a crash left half made is made anew", async () => {
+  await using node = new VolumeNode();
+  const directory = node.path("kubernetes.io~empty-dir", "data");
+  mkdirSync(`${directory}~unfinished/torn`, { recursive: true, mode: 0o700 });
+  const volumes = await node.volumes();
+  await volumes.prepare(podWith({ name: "data", emptyDir: {} }), signal);
+  assert.deepEqual(readdirSync(join(directory, "..")), ["data"]);
+  assert.equal(statSync(directory).mode & 0o777, 0o777);
 });
 
 test("configMap: items, modes and binary data; a change reaches the files", async () => {
@@ -215,6 +236,7 @@ test("secrets live in memory, belong to fsGroup and are gone with the pod", { sk
   assert.equal(readFileSync(join(directory, "pass"), "utf8"), "s3cret");
   const { mode, gid } = statSync(join(directory, "pass"));
   assert.deepEqual([mode & 0o777, gid], [0o440, 3000]);
+  assert.deepEqual([statSync(directory).mode & 0o7777, statSync(directory).gid], [0o3777, 3000]);
   await volumes.release("uid-1", signal);
   assert.equal(existsSync(directory), false);
 });

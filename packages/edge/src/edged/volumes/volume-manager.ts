@@ -1,4 +1,4 @@
-import { chmod, lchown, mkdir, readdir, realpath, rm } from "node:fs/promises";
+import { mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Mount, MountPropagation } from "@kedge/cri";
 import type { Container, Pod, Volume, VolumeMount } from "@kedge/kube";
@@ -174,9 +174,7 @@ export class VolumeManager {
     const directory = volumeDirectory(this.#root, uidOf(pod), plugin.directory, volume.name);
     const allocatable = this.#config.allocatable();
     if (plugin.kind === "emptyDir") {
-      const isNew = await ensureEmptyDir(pod, volume, directory, allocatable, signal);
-      if (isNew && group !== undefined) await ownByGroup(directory, group, false);
-      if (isNew) await makeNestedMountPoints(pod, volume.name, directory);
+      await ensureEmptyDir(pod, volume, directory, allocatable, signal);
       return;
     }
 
@@ -190,17 +188,11 @@ export class VolumeManager {
       this.#deps.logger.warn(facts, "source of a volume is missing: the volume keeps what it has");
       return;
     }
-    const isNew =
-      plugin.directory === "configmap"
-        ? await ensureDirectory(directory)
-        : await ensureTmpfs(directory, FILES_TMPFS_BYTES_MAX, signal);
-    if (isNew && group !== undefined) {
-      await lchown(directory, -1, group);
-      await chmod(directory, 0o3777);
-    }
-    if (isNew) await makeNestedMountPoints(pod, volume.name, directory);
+    if (plugin.directory === "configmap") await ensureDirectory(directory, group);
+    else await ensureTmpfs(directory, FILES_TMPFS_BYTES_MAX, group, signal);
+    await makeNestedMountPoints(pod, volume.name, directory);
     await writeAtomically(directory, files, async (version) => {
-      if (group !== undefined) await ownByGroup(version, group, true);
+      if (group !== undefined) await ownByGroup(version, group);
     });
   }
 

@@ -1,7 +1,9 @@
 import { EventRecorder } from "@kedge/kube-client";
 import { abortable } from "@kedge/runtime";
 import { CONTROLLER_TIMINGS, type ControllerContext, type ControllerDeps } from "./controller-deps.ts";
+import { startDaemonSetController } from "./daemonset/daemonset-controller.ts";
 import { startDeploymentController } from "./deployment/deployment-controller.ts";
+import { startEndpointsController } from "./endpoints/endpoints-controller.ts";
 import { startGarbageCollector } from "./garbage-collector/garbage-collector.ts";
 import { startNamespaceController } from "./namespace/namespace-controller.ts";
 import { startNodeHealthController } from "./node-lifecycle/node-health-controller.ts";
@@ -46,6 +48,8 @@ const CONTROLLERS: readonly ((context: ControllerContext) => AsyncDisposable)[] 
   startScheduler,
   startDeploymentController,
   startReplicaSetController,
+  startDaemonSetController,
+  startEndpointsController,
   startNodeHealthController,
   startTaintEvictionController,
   startPodGcController,

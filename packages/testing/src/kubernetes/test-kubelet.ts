@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { findCondition, type Node, NODES, type Pod, PODS } from "@kedge/kube";
 import { Informer, type KubeClient } from "@kedge/kube-client";
 import { Component, hasCode } from "@kedge/runtime";
@@ -21,7 +22,6 @@ export class TestKubelet extends Component {
   readonly #pods: Informer<Pod>;
   readonly #behave: NonNullable<TestKubeletOptions["behave"]>;
   readonly #busy = new Set<Promise<void>>();
-  #lastIp = 0;
 
   private constructor(kube: KubeClient, nodeName: string, options: TestKubeletOptions) {
     super();
@@ -60,18 +60,13 @@ export class TestKubelet extends Component {
       }
       const behaviour = this.#behave(pod);
       if (behaviour === "pending") return;
-      const status = statusFor(pod, behaviour, pod.status?.podIP ?? this.#nextIp());
+      const status = statusFor(pod, behaviour, pod.status?.podIP ?? addressFor(pod));
       if (pod.status?.phase === status.phase && conditionOf(pod) === conditionOf({ status })) return;
       const patch = { type: "strategic" as const, body: { metadata: { uid: pod.metadata?.uid }, status } };
       await this.#kube.patch(PODS, { namespace, name }, patch, this.signal, { subresource: "status" });
     } catch (error) {
       if (!this.signal.aborted && !hasCode(error, "NotFound") && !hasCode(error, "Conflict")) throw error;
     }
-  }
-
-  #nextIp(): string {
-    this.#lastIp += 1;
-    return `10.244.${this.#lastIp >> 8}.${this.#lastIp & 255}`;
   }
 
   protected override async stop(): Promise<void> {
@@ -94,6 +89,14 @@ export async function setNodeReady(
   const amounts = allocatable === undefined ? {} : { allocatable, capacity: allocatable };
   const body = { status: { conditions: [ready], ...amounts } };
   await kube.patch(NODES, { name: nodeName }, { type: "strategic", body }, signal, { subresource: "status" });
+}
+
+/** The same for the same pod, and most likely another for another, on whichever node. */
+function addressFor(pod: Pod): string {
+  const [a = 0, b = 0, c = 0] = createHash("sha256")
+    .update(pod.metadata?.uid ?? "")
+    .digest();
+  return `10.${a}.${b}.${c}`;
 }
 
 type Status = NonNullable<Pod["status"]>;

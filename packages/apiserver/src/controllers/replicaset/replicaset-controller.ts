@@ -1,4 +1,13 @@
-import { controllerOf, equalJson, keyOf, type Pod, PODS, REPLICA_SETS, type ReplicaSet } from "@kedge/kube";
+import {
+  controllerOf,
+  equalJson,
+  KubeApiError,
+  keyOf,
+  type Pod,
+  PODS,
+  REPLICA_SETS,
+  type ReplicaSet,
+} from "@kedge/kube";
 import type { ReconcileResult } from "@kedge/kube-client";
 import { hasCode, toError } from "@kedge/runtime";
 import { claimChildren } from "../claim-children.ts";

@@ -6,6 +6,7 @@ import { freePort, TestKubernetes, TestProcess } from "@kedge/testing";
 import { waitForObject } from "./wait-for-object.ts";
 
 const root = join(import.meta.dirname, "../..");
+process.env["KEDGE_ROOT"] ??= root; // the programs are bundles, as users run them
 const READY_MS = 60_000;
 
 export interface CloudPorts {
@@ -151,7 +152,7 @@ export const startEmbeddedCloud: StartCloud = async (dir, address) => {
   const kubeconfig = join(dir, "admin.kubeconfig");
   const cloudPorts = await ports();
   const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
-  const main = join(root, "packages/standalone/src/main.ts");
+  const main = join(root, "dist/kedge/main.mjs");
   const command = [
     main,
     "control-plane",
@@ -176,7 +177,7 @@ export const startKubernetesCloud: StartCloud = async (dir, address) => {
   const cloudPorts = await ports();
   const kubeconfig = kubernetes.adminKubeconfig;
   const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
-  const command = [join(root, "packages/cloud/src/cloudcore-main.ts"), "--config", config];
+  const command = [join(root, "dist/cloudcore/main.mjs"), "--config", config];
   const facts = { address, ports: cloudPorts, kubeconfig, command, logFile: join(dir, "cloud.log") };
   const cloud = new ProcessCloud(facts, scope.move());
   try {

@@ -1,12 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { ContainerState } from "@kedge/cri";
 import { freePort, TestContainerd, TestProcess } from "@kedge/testing";
 import { removeCgroups } from "./remove-cgroups.ts";
 import type { TestCloud } from "./test-cloud.ts";
 
 const WAIT_MS = 30_000;
+const POLL_MS = 50;
 const root = join(import.meta.dirname, "../..");
 
 export interface EdgeNodeOptions {
@@ -98,7 +100,7 @@ export class TestEdgeNode implements AsyncDisposable {
   }
 
   async startAgent(): Promise<void> {
-    const command = [process.execPath, join(root, "packages/edge/src/edgecore-main.ts"), "--config", this.#config];
+    const command = [join(root, "kedge"), "edgecore", "--config", this.#config];
     const [program = "", ...args] =
       this.#netns === undefined ? command : ["ip", "netns", "exec", this.#netns, ...command];
     this.#agent = TestProcess.start(`edgecore ${this.name}`, program, args, this.#logFile);
@@ -126,21 +128,13 @@ export class TestEdgeNode implements AsyncDisposable {
   }
 
   async #untilContainers(labels: Record<string, string>, accept: (running: number) => boolean): Promise<void> {
-    const { client } = this.containerd;
-    const watching = new AbortController();
-    const signal = AbortSignal.any([watching.signal, AbortSignal.timeout(WAIT_MS)]);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const check = async (): Promise<void> => {
-      const containers = await client.runtime.listContainers(labels, signal);
+    const signal = AbortSignal.timeout(WAIT_MS);
+    for (;;) {
+      const containers = await this.containerd.client.runtime.listContainers(labels, signal);
       const running = containers.filter(({ state }) => state === ContainerState.CONTAINER_RUNNING).length;
-      if (accept(running)) resolve();
-    };
-    const watch = async (): Promise<void> => {
-      for await (const _ of client.events(signal, () => void check().catch(reject))) await check();
-    };
-    watch().catch(reject);
-    await promise;
-    watching.abort();
+      if (accept(running)) return;
+      await delay(POLL_MS, undefined, { signal }); // the runtime's stream of events does not tell when it has begun
+    }
   }
 
   logTail(): string {

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { hasCode } from "@kedge/runtime";
 import { type Node, NODES, type Pod, SECRETS } from "@kedge/kube";
 import type { DeviceStatus } from "@kedge/api";
 import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
 import { applyCrds } from "../control-plane/apply-crds.ts";
 import { ManagedProcess } from "../managed-process.ts";
+import { programCommand } from "../programs.ts";
 import { foreignChains } from "../node/cni-chains.ts";
 import { startContainerd } from "../node/containerd.ts";
 import { deploySampleApp, deploySampleDevice, sampleAppServes, sampleTwinWentRound } from "../sample/deploy-sample.ts";
@@ -24,7 +24,6 @@ import { writeCloudConfig, writeEdgeConfig } from "./write-configs.ts";
 
 const CLOUD_READY_TIMEOUT_MS = 30_000;
 const NODE_READY_TIMEOUT_MS = 30_000;
-const packages = join(import.meta.dirname, "../../..");
 
 /**
  * Brings this machine's control plane, node and sample up, or finds them up. What was started stays when a later step
@@ -104,14 +103,14 @@ async function startCloud(
     await writeCloudConfig(paths, options);
     const program =
       options.kubeconfig === undefined
-        ? [join(packages, "standalone/src/main.ts"), "control-plane", "--state-dir", paths.stateDir]
-        : [join(packages, "cloud/src/cloudcore-main.ts")];
+        ? [...programCommand("kedge"), "control-plane", "--state-dir", paths.stateDir]
+        : programCommand("cloudcore");
     const port = options.kubeconfig === undefined ? ["--api-port", String(options.ports.api)] : [];
     if (options.kubeconfig !== undefined) {
       await using kube = connectKube(loadKubeconfig(options.kubeconfig));
       await applyCrds(kube, signal);
     }
-    await cloud.start([process.execPath, ...program, "--config", paths.cloud.config, ...port]);
+    await cloud.start([...program, "--config", paths.cloud.config, ...port]);
   }
   const kubeconfig = options.kubeconfig ?? paths.kubeconfig;
   await waitUntil(
@@ -150,8 +149,7 @@ async function startEdge(
 ): Promise<Node> {
   if ((await edge.pid()) === undefined) {
     await writeEdgeConfig(paths, options, (await joinToken(kube, signal)) ?? "");
-    const program = join(packages, "edge/src/edgecore-main.ts");
-    await edge.start([process.execPath, program, "--config", paths.edge.config]);
+    await edge.start([...programCommand("edgecore"), "--config", paths.edge.config]);
   }
   const read = async () => {
     try {
@@ -176,9 +174,8 @@ async function startEdge(
 }
 
 async function startSensor(sensor: ManagedProcess, options: UpOptions): Promise<void> {
-  const program = join(packages, "standalone/src/sample/sensor-main.ts");
   const broker = `mqtt://127.0.0.1:${options.ports.mqtt}`;
-  await sensor.start([process.execPath, program, broker, `${SAMPLE_NAMESPACE}/${SAMPLE_DEVICE}`]);
+  await sensor.start([...programCommand("sensor"), broker, `${SAMPLE_NAMESPACE}/${SAMPLE_DEVICE}`]);
 }
 
 function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], device: DeviceStatus): string {

@@ -104,6 +104,12 @@ export class NodeCloud implements Disposable {
     await this.clock.asleep();
   }
 
+  /** Resolves once the cluster's node is like that; asked after each message. */
+  async told(like: (node: Node) => boolean): Promise<void> {
+    const seen = () => this.node !== undefined && like(this.node);
+    if (!seen()) await new Promise<void>((resolve) => this.#waiting.push({ seen, resolve }));
+  }
+
   count(topic: string): number {
     return this.asked.filter((asked) => asked === topic).length;
   }
@@ -118,7 +124,7 @@ export class NodeCloud implements Disposable {
 
   #enter(topic: string): void {
     this.asked.push(topic);
-    queueMicrotask(() => {
+    setImmediate(() => {
       for (const waiter of this.#waiting) if (waiter.seen()) waiter.resolve();
     });
     if (!this.online) throw new CodedError("the cloud is not connected", { code: "NotConnected" });

@@ -1,7 +1,7 @@
 import type { Lease, Node } from "@kedge/kube";
 import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
-import { Wakeup } from "./wakeup.ts";
+import { WakeUp } from "../pods/wake-up.ts";
 
 export interface NodeLeaseConfig {
   readonly nodeName: string;
@@ -31,7 +31,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 export class NodeLease extends Component {
   readonly #config: NodeLeaseConfig;
   readonly #deps: NodeLeaseDeps;
-  readonly #wakeup: Wakeup;
+  readonly #wakeup = new WakeUp();
   readonly #backoff = new Backoff({ initialMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS });
   #listener: Disposable | undefined;
   #loop: Promise<void> = Promise.resolve();
@@ -43,7 +43,6 @@ export class NodeLease extends Component {
     super();
     this.#config = config;
     this.#deps = deps;
-    this.#wakeup = new Wakeup(deps.clock);
   }
 
   /** Resolves at once; renewing goes on in the background. */
@@ -73,7 +72,7 @@ export class NodeLease extends Component {
         else this.#deps.logger.warn({ error: toError(error) }, "the node's lease was not renewed");
       }
       try {
-        await this.#wakeup.sleep(waitMs, this.signal);
+        await this.#wakeup.waitOr(waitMs, this.#deps.clock, this.signal);
       } catch {
         return; // stopped
       }

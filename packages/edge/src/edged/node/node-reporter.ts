@@ -7,7 +7,7 @@ import { nodeAddresses } from "./node-addresses.ts";
 import { type NodeReservation, type NodeResources, nodeResources } from "./node-capacity.ts";
 import { nodeStatus, registrationNode, standardLabels } from "./node-object.ts";
 import { nodeStatusPatch } from "./node-status-patch.ts";
-import { Wakeup } from "./wakeup.ts";
+import { WakeUp } from "../pods/wake-up.ts";
 
 export interface NodeReporterConfig {
   readonly registration: NodeRegistration;
@@ -51,7 +51,7 @@ export class NodeReporter extends Component {
   readonly resources: NodeResources;
   readonly #config: NodeReporterConfig;
   readonly #deps: NodeReporterDeps;
-  readonly #wakeup: Wakeup;
+  readonly #wakeup = new WakeUp();
   readonly #backoff = new Backoff({ initialMs: REGISTER_WAIT_MIN_MS, maxMs: REGISTER_WAIT_MAX_MS });
   #listeners: Disposable[] = [];
   #loop: Promise<void> = Promise.resolve();
@@ -67,7 +67,6 @@ export class NodeReporter extends Component {
     super();
     this.#config = config;
     this.#deps = deps;
-    this.#wakeup = new Wakeup(deps.clock);
     const machine = readMachineInfo(config.rootDirectory);
     this.name = config.registration.nodeName;
     this.memoryCapacityBytes = machine.memoryBytes;
@@ -146,7 +145,7 @@ export class NodeReporter extends Component {
         else logger.warn({ error: toError(error) }, "node status not reported");
       }
       try {
-        await this.#wakeup.sleep(waitMs, this.signal);
+        await this.#wakeup.waitOr(waitMs, this.#deps.clock, this.signal);
       } catch {
         return; // stopped
       }

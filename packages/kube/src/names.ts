@@ -19,7 +19,9 @@ export function dnsLabelProblem(value: string): string | undefined {
     tooLong(value, DNS_LABEL_CHARS_MAX) ??
     (DNS_LABEL.test(value)
       ? undefined
-      : "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
+      : DNS_SUBDOMAIN.test(value)
+        ? "must not contain dots"
+        : "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
   );
 }
 

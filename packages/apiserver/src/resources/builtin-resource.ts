@@ -24,6 +24,8 @@ export interface BuiltinTraits {
   readonly hasGeneration: boolean;
   /** Status may be given on creation, as a kubelet does when it registers its node. */
   readonly keepsStatusOnCreate: boolean;
+  /** Whether objects can only be deleted one by one. */
+  readonly oneByOne: boolean;
   readonly scale: ScalePaths | undefined;
   readonly nameRule: NameRule;
   readonly printer: Printer;
@@ -43,7 +45,7 @@ export class BuiltinResource implements ResourceDefinition {
   readonly singular: string;
   readonly shortNames: readonly string[];
   readonly categories: readonly string[];
-  readonly verbs = VERBS;
+  readonly verbs: readonly string[];
   readonly hasStatus: boolean;
   readonly scale?: ScalePaths;
   readonly columns: readonly TableColumn[];
@@ -61,6 +63,7 @@ export class BuiltinResource implements ResourceDefinition {
     this.shortNames = traits.shortNames;
     this.categories = traits.categories;
     this.hasStatus = traits.hasStatus;
+    this.verbs = traits.oneByOne ? VERBS.filter((verb) => verb !== "deletecollection") : VERBS;
     if (scale !== undefined) this.scale = scale;
     this.columns = printer.columns;
     this.patchSchema = schema;
@@ -100,7 +103,7 @@ export class BuiltinResource implements ResourceDefinition {
 
   validate(object: KubeObject, old: KubeObject | undefined): FieldError[] {
     const { strategy, nameRule, type } = this.traits;
-    const errors = metadataErrors(object, type, nameRule);
+    const errors = metadataErrors(object, type, nameRule, { qualifiedFinalizers: true });
     errors.push(...(strategy.validate?.(object) ?? []));
     if (old !== undefined) errors.push(...(strategy.validateUpdate?.(object, old) ?? []));
     return errors;

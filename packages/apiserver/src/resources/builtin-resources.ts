@@ -36,6 +36,7 @@ function traitsOf(row: BuiltinRow): BuiltinTraits {
     hasStatus: row.hasStatus === true,
     hasGeneration: row.hasGeneration === true,
     keepsStatusOnCreate: row.keepsStatusOnCreate === true,
+    oneByOne: row.oneByOne === true,
     scale: row.hasScale === true ? REPLICAS : undefined,
     nameRule: row.nameRule ?? "subdomain",
     // Tables are keyed by kind, so each entry's type is right although the compiler cannot know.

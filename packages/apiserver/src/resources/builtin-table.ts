@@ -16,6 +16,8 @@ export interface BuiltinRow {
   readonly hasStatus?: boolean;
   readonly hasGeneration?: boolean;
   readonly keepsStatusOnCreate?: boolean;
+  /** Not to be deleted by the collection. */
+  readonly oneByOne?: boolean;
   readonly hasScale?: boolean;
   /** Absent: a DNS subdomain. */
   readonly nameRule?: NameRule;
@@ -53,7 +55,7 @@ export const BUILTIN_TABLE: readonly BuiltinRow[] = [
     Endpoints: ["endpoints", { shortNames: ["ep"] }],
     Event: ["events", { shortNames: ["ev"] }],
     LimitRange: ["limitranges", { shortNames: ["limits"] }],
-    Namespace: ["namespaces", { ...CLUSTER, ...STATUS, shortNames: ["ns"], nameRule: "label" }],
+    Namespace: ["namespaces", { ...CLUSTER, ...STATUS, oneByOne: true, shortNames: ["ns"], nameRule: "label" }],
     Node: ["nodes", { ...CLUSTER, ...STATUS, keepsStatusOnCreate: true, shortNames: ["no"] }],
     PersistentVolume: ["persistentvolumes", { ...CLUSTER, ...STATUS, shortNames: ["pv"] }],
     PersistentVolumeClaim: ["persistentvolumeclaims", { ...STATUS, shortNames: ["pvc"] }],
@@ -62,7 +64,7 @@ export const BUILTIN_TABLE: readonly BuiltinRow[] = [
     ReplicationController: ["replicationcontrollers", { ...WORKLOAD, shortNames: ["rc"] }],
     ResourceQuota: ["resourcequotas", { ...STATUS, shortNames: ["quota"] }],
     Secret: ["secrets"],
-    Service: ["services", { ...STATUS, shortNames: ["svc"], categories: ["all"], nameRule: "label1035" }],
+    Service: ["services", { ...STATUS, shortNames: ["svc"], categories: ["all"], nameRule: "label" }],
     ServiceAccount: ["serviceaccounts", { shortNames: ["sa"] }],
   }),
   ...group("apps", "v1", "io.k8s.api.apps.v1", {
@@ -93,7 +95,7 @@ export const BUILTIN_TABLE: readonly BuiltinRow[] = [
     RoleBinding: ["rolebindings", { nameRule: "path" }],
   }),
   ...group("storage.k8s.io", "v1", "io.k8s.api.storage.v1", {
-    CSIDriver: ["csidrivers", { ...CLUSTER, ...GENERATION }],
+    CSIDriver: ["csidrivers", { ...CLUSTER }],
     CSINode: ["csinodes", { ...CLUSTER }],
     StorageClass: ["storageclasses", { ...CLUSTER, shortNames: ["sc"] }],
     VolumeAttachment: ["volumeattachments", { ...CLUSTER, ...STATUS }],

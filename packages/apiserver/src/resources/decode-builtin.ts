@@ -32,6 +32,10 @@ function decodeMembers(object: JsonObject, schema: SchemaNode, path: string, unk
   const keepsUnknown = schema["x-kubernetes-preserve-unknown-fields"] === true;
   for (const [key, value] of Object.entries(object)) {
     const known = memberSchema(schema, key);
+    if ((value as JsonValue | undefined) === undefined) {
+      delete object[key];
+      continue;
+    }
     if (known === undefined) {
       if (keepsUnknown) continue;
       delete object[key];

@@ -1,6 +1,5 @@
 import {
   type FieldError,
-  dns1035LabelProblem,
   dnsLabelProblem,
   dnsSubdomainProblem,
   forbiddenError,
@@ -14,8 +13,9 @@ import {
 } from "@kedge/kube";
 
 /** What names a resource takes; `path` is any text that can be one segment of a URL. */
-export type NameRule = "subdomain" | "label" | "label1035" | "path";
+export type NameRule = "subdomain" | "label" | "path";
 
+const STANDARD_FINALIZERS = ["kubernetes", "orphan", "foregroundDeletion"];
 export const ANNOTATIONS_BYTES_MAX = 256 * 1024;
 /** A generated name gets this many more characters. */
 const GENERATED_SUFFIX_CHARS = 5;
@@ -24,7 +24,6 @@ const GENERATED_BASE_CHARS_MAX = 63 - GENERATED_SUFFIX_CHARS;
 const PROBLEM_OF: Readonly<Record<NameRule, (name: string) => string | undefined>> = {
   subdomain: dnsSubdomainProblem,
   label: dnsLabelProblem,
-  label1035: dns1035LabelProblem,
   path: pathSegmentProblem,
 };
 
@@ -35,7 +34,12 @@ function pathSegmentProblem(name: string): string | undefined {
 }
 
 /** What is wrong with an object's name, labels, annotations, finalizers and owners. */
-export function metadataErrors(object: KubeObject, { namespaced }: ResourceType, nameRule: NameRule): FieldError[] {
+export function metadataErrors(
+  object: KubeObject,
+  { namespaced }: ResourceType,
+  nameRule: NameRule,
+  options: { readonly qualifiedFinalizers: boolean },
+): FieldError[] {
   const { metadata = {} } = object;
   const errors: FieldError[] = [];
   if (metadata.generateName !== undefined && metadata.generateName !== "") {
@@ -61,7 +65,15 @@ export function metadataErrors(object: KubeObject, { namespaced }: ResourceType,
   errors.push(...annotationErrors(metadata.annotations, "metadata.annotations"));
   for (const [index, finalizer] of (metadata.finalizers ?? []).entries()) {
     const problem = labelKeyProblem(finalizer);
-    if (problem !== undefined) errors.push(invalidError(`metadata.finalizers[${index}]`, finalizer, problem));
+    if (problem !== undefined) errors.push(invalidError("metadata.finalizers", finalizer, problem));
+    if (options.qualifiedFinalizers && !finalizer.includes("/") && !STANDARD_FINALIZERS.includes(finalizer))
+      errors.push(
+        invalidError(
+          `metadata.finalizers[${index}]`,
+          finalizer,
+          "name is neither a standard finalizer name nor is it fully qualified",
+        ),
+      );
   }
   return [...errors, ...ownerErrors(object)];
 }

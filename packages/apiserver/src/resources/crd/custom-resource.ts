@@ -103,7 +103,7 @@ export class CustomResource implements ResourceDefinition {
   }
 
   validate(object: KubeObject, _old: KubeObject | undefined): FieldError[] {
-    const errors = metadataErrors(object, this.type, "subdomain");
+    const errors = metadataErrors(object, this.type, "subdomain", { qualifiedFinalizers: false });
     return [...errors, ...validateSchema(object as unknown as JsonObject, this.traits.schema)];
   }
 

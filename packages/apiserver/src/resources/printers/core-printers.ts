@@ -218,7 +218,7 @@ export const eventPrinter: Printer<Event> = {
         .join(", "),
       (event.message ?? "").trim(),
       first,
-      String(series === undefined ? event.count || 1 : (series.count ?? 0)),
+      series === undefined ? event.count || 1 : (series.count ?? 0),
       nameOf(event),
     ];
   },

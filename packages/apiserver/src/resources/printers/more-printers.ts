@@ -161,7 +161,7 @@ export const priorityClassPrinter: Printer<PriorityClass> = {
     column("Value", "The priority.", INTEGER),
     column("Global-Default", "Whether pods without a class get it.", BOOLEAN),
     AGE_COLUMN,
-    column("PreemptionPolicy", "Whether its pods may push others out.", WIDE),
+    column("PreemptionPolicy", "Whether its pods may push others out."),
   ],
   cells: (priority, nowMs) => [
     nameOf(priority),

@@ -30,7 +30,7 @@ export const nodeStrategy: BuiltinStrategy<Node> = {
     const errors: FieldError[] = [];
     const seen = new Set<string>();
     for (const [index, { key, value, effect }] of (spec?.taints ?? []).entries()) {
-      const field = `spec.taints[${index}]`;
+      const field = `metadata.taints[${index}]`; // where Kubernetes says it is
       const keyProblem = labelKeyProblem(key);
       if (keyProblem !== undefined) errors.push(invalidError(`${field}.key`, key, keyProblem));
       const valueProblem = labelValueProblem(value ?? "");

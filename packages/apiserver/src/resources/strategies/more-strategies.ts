@@ -180,9 +180,6 @@ export const jobStrategy: BuiltinStrategy<Job> = {
     if (job.spec === undefined) return;
     defaultJobSpec(job.spec);
     job.spec.manualSelector ??= false;
-    const labels = job.spec.template?.metadata?.labels;
-    const metadata = (job.metadata ??= {});
-    if (labels !== undefined && Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
   },
   prepareCreate(job) {
     if (job.spec === undefined || job.spec.manualSelector === true) return;
@@ -197,6 +194,8 @@ export const jobStrategy: BuiltinStrategy<Job> = {
       "job-name": name,
     };
     job.spec.selector = { matchLabels: { "batch.kubernetes.io/controller-uid": uid } };
+    const own = (job.metadata ??= {});
+    if (Object.keys(own.labels ?? {}).length === 0) own.labels = { ...metadata.labels };
   },
   validate: ({ spec }) => (spec === undefined ? [requiredError("spec")] : jobErrors(spec, "spec")),
   selectableFields: ({ status }) => ({ "status.successful": String(status?.succeeded ?? 0) }),

@@ -1,6 +1,7 @@
 import type {
   Container,
   ContainerPort,
+  EnvVarSource,
   EphemeralContainer,
   HTTPGetAction,
   LifecycleHandler,
@@ -30,9 +31,6 @@ export function defaultPodSpec(spec: PodSpec): void {
   for (const container of spec.initContainers ?? []) defaultContainer(container);
   for (const container of spec.ephemeralContainers ?? []) defaultContainer(container);
   for (const volume of spec.volumes ?? []) defaultVolume(volume);
-  if (spec.hostNetwork === true)
-    for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
-      defaultHostPorts(container.ports ?? []);
 }
 
 export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
@@ -42,6 +40,9 @@ export function defaultPodTemplate(template: PodTemplateSpec | undefined): void 
 /** What only a pod itself gets, so that templates stay as they were written. */
 export function defaultPodOnly(spec: PodSpec): void {
   spec.enableServiceLinks ??= true;
+  if (spec.hostNetwork === true)
+    for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
+      defaultHostPorts(container.ports ?? []);
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
     if (container.resources !== undefined) requestWhatIsLimited(container.resources);
 }
@@ -65,8 +66,7 @@ function defaultContainer(container: Container | EphemeralContainer): void {
     if (probe !== undefined) defaultProbe(probe);
   for (const handler of [container.lifecycle?.postStart, container.lifecycle?.preStop])
     if (handler !== undefined) defaultHandler(handler);
-  for (const { valueFrom } of container.env ?? [])
-    if (valueFrom?.fieldRef !== undefined) valueFrom.fieldRef.apiVersion ||= "v1";
+  for (const { valueFrom } of container.env ?? []) if (valueFrom !== undefined) defaultFieldSource(valueFrom);
 }
 
 /** An image without a tag, or tagged `latest`, may change under its name. */
@@ -91,19 +91,22 @@ function defaultHandler({ httpGet }: { httpGet?: HTTPGetAction } & Pick<Lifecycl
   httpGet.scheme ||= "HTTP";
 }
 
+function defaultFieldSource({ fieldRef, resourceFieldRef }: Pick<EnvVarSource, "fieldRef" | "resourceFieldRef">): void {
+  if (fieldRef !== undefined) fieldRef.apiVersion ||= "v1";
+  if (resourceFieldRef !== undefined) resourceFieldRef.divisor ??= "0";
+}
+
 function defaultVolume(volume: Volume): void {
   const sources = Object.keys(volume).filter((key) => key !== "name");
   if (sources.length === 0) volume.emptyDir = {};
   for (const source of [volume.secret, volume.configMap, volume.downwardAPI, volume.projected])
     if (source !== undefined) source.defaultMode ??= VOLUME_FILE_MODE;
   if (volume.hostPath !== undefined) volume.hostPath.type ??= "";
-  for (const item of volume.downwardAPI?.items ?? [])
-    if (item.fieldRef !== undefined) item.fieldRef.apiVersion ||= "v1";
+  for (const item of volume.downwardAPI?.items ?? []) defaultFieldSource(item);
   for (const source of volume.projected?.sources ?? []) {
     if (source.serviceAccountToken !== undefined)
       source.serviceAccountToken.expirationSeconds ??= TOKEN_EXPIRATION_SECONDS;
-    for (const item of source.downwardAPI?.items ?? [])
-      if (item.fieldRef !== undefined) item.fieldRef.apiVersion ||= "v1";
+    for (const item of source.downwardAPI?.items ?? []) defaultFieldSource(item);
   }
   const claim = volume.ephemeral?.volumeClaimTemplate?.spec;
   if (claim !== undefined) claim.volumeMode ||= "Filesystem";

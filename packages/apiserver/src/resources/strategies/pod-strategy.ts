@@ -8,7 +8,7 @@ import {
   type Toleration,
 } from "@kedge/kube";
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
-import { podSpecErrors } from "../validation/pod-spec-validation.ts";
+import { podSpecErrors, tokenErrors } from "../validation/pod-spec-validation.ts";
 import { qosClassOf } from "./pod-qos.ts";
 import { defaultPodOnly, defaultPodSpec } from "./pod-spec-defaults.ts";
 
@@ -26,7 +26,7 @@ export const podStrategy: BuiltinStrategy<Pod> = {
     const qosClass = old.status?.qosClass;
     if (qosClass !== undefined && pod.status !== undefined) pod.status.qosClass ??= qosClass;
   },
-  validate: ({ spec }) => podSpecErrors(spec, "spec"),
+  validate: ({ spec }) => [...podSpecErrors(spec, "spec"), ...tokenErrors(spec, "spec")],
   validateUpdate: (pod, old) => updateErrors(pod, old),
   selectableFields: ({ spec, status }) => ({
     "spec.nodeName": spec?.nodeName ?? "",

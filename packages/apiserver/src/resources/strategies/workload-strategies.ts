@@ -60,7 +60,7 @@ export const deploymentStrategy: BuiltinStrategy<Deployment> = {
       errors.push(
         forbiddenError("spec.strategy.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'"),
       );
-    if (strategy?.rollingUpdate !== undefined)
+    else if (strategy?.rollingUpdate !== undefined)
       errors.push(...rollingCountErrors(strategy.rollingUpdate, "spec.strategy.rollingUpdate"));
     return errors;
   },
@@ -86,7 +86,21 @@ export const replicaSetStrategy: BuiltinStrategy<ReplicaSet> = {
   selectableFields: ({ status }) => ({ "status.replicas": String(status?.replicas ?? 0) }),
 };
 
+/** Older clients count a DaemonSet's templates by it. */
+const TEMPLATE_GENERATION = "deprecated.daemonset.template.generation";
+
+function setTemplateGeneration(set: DaemonSet, generation: number): void {
+  const metadata = (set.metadata ??= {});
+  metadata.annotations = { ...metadata.annotations, [TEMPLATE_GENERATION]: String(generation) };
+}
+
 export const daemonSetStrategy: BuiltinStrategy<DaemonSet> = {
+  prepareCreate: (set) => setTemplateGeneration(set, 1),
+  prepareUpdate(set, old) {
+    const generation = Number(old.metadata?.annotations?.[TEMPLATE_GENERATION] ?? 1);
+    const changed = !equalJson(set.spec?.template, old.spec?.template);
+    setTemplateGeneration(set, changed ? generation + 1 : generation);
+  },
   applyDefaults({ spec }) {
     if (spec === undefined) return;
     spec.updateStrategy ??= {};
@@ -172,6 +186,7 @@ export const replicationControllerStrategy: BuiltinStrategy<ReplicationControlle
     const { spec } = controller;
     if (spec === undefined) return;
     spec.replicas ??= 1;
+    if (spec.minReadySeconds === 0) delete spec.minReadySeconds;
     const labels = spec.template?.metadata?.labels;
     if (labels !== undefined) {
       if (Object.keys(spec.selector ?? {}).length === 0) spec.selector = { ...labels };

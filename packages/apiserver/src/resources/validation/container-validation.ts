@@ -20,6 +20,7 @@ import {
 import { backstepErrors } from "./volume-validation.ts";
 
 const PULL_POLICIES = ["Always", "IfNotPresent", "Never"];
+const MESSAGE_POLICIES = ["File", "FallbackToLogsOnError"];
 const PROTOCOLS = ["SCTP", "TCP", "UDP"];
 const PORT_MAX = 65_535;
 const HANDLERS = ["exec", "httpGet", "tcpSocket", "grpc", "sleep"] as const;
@@ -44,13 +45,8 @@ export function containerErrors(container: Container, field: string, context: Co
     errors.push(invalidError(`${field}.image`, image, "must not have leading or trailing whitespace"));
   if (imagePullPolicy !== undefined && !PULL_POLICIES.includes(imagePullPolicy))
     errors.push(notSupportedError(`${field}.imagePullPolicy`, imagePullPolicy, PULL_POLICIES));
-  if (terminationMessagePolicy !== undefined && !["File", "FallbackToLogsOnError"].includes(terminationMessagePolicy))
-    errors.push(
-      notSupportedError(`${field}.terminationMessagePolicy`, terminationMessagePolicy, [
-        "FallbackToLogsOnError",
-        "File",
-      ]),
-    );
+  if (terminationMessagePolicy !== undefined && !MESSAGE_POLICIES.includes(terminationMessagePolicy))
+    errors.push(notSupportedError(`${field}.terminationMessagePolicy`, terminationMessagePolicy, MESSAGE_POLICIES));
   return [
     ...errors,
     ...portErrors(container.ports ?? [], `${field}.ports`, context.hostNetwork),
@@ -142,8 +138,8 @@ function envErrors(env: readonly EnvVar[], path: string): FieldError[] {
 }
 
 function envFromErrors({ envFrom = [] }: Container, field: string): FieldError[] {
-  return envFrom.flatMap(({ configMapRef, secretRef }, index) => {
-    const at = `${field}.envFrom[${index}]`;
+  const at = `${field}.envFrom`;
+  return envFrom.flatMap(({ configMapRef, secretRef }) => {
     const count = Number(configMapRef !== undefined) + Number(secretRef !== undefined);
     if (count === 0) return [invalidError(at, "", "must specify one of: `configMapRef` or `secretRef`")];
     if (count > 1) return [invalidError(at, "", "may not have more than one field specified at a time")];
@@ -166,8 +162,9 @@ function mountErrors(mounts: readonly VolumeMount[], path: string, volumes: Read
     for (const sub of ["subPath", "subPathExpr"] as const) {
       const value = mount[sub];
       if (value === undefined) continue;
-      if (value.startsWith("/")) errors.push(invalidError(`${field}.${sub}`, value, "must be a relative path"));
-      errors.push(...backstepErrors(value, `${field}.${sub}`));
+      // Kubernetes leaves the index out here.
+      if (value.startsWith("/")) errors.push(invalidError(`${path}.${sub}`, value, "must be a relative path"));
+      errors.push(...backstepErrors(value, `${path}.${sub}`));
     }
   }
   return errors;

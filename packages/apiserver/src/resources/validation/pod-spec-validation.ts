@@ -4,6 +4,7 @@ import {
   dnsSubdomainProblem,
   duplicateError,
   type FieldError,
+  forbiddenError,
   invalidError,
   labelKeyProblem,
   labelValueProblem,
@@ -18,6 +19,7 @@ import { volumeErrors } from "./volume-validation.ts";
 
 const RESTART_POLICIES = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+const BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 const TAINT_EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 /**
@@ -57,14 +59,28 @@ function containersErrors(spec: PodSpec, path: string, volumes: ReadonlySet<stri
   return errors;
 }
 
+/** A pod (not yet a template) without a service account has nobody whose token it could be given. */
+export function tokenErrors(spec: PodSpec | undefined, path: string): FieldError[] {
+  if (spec?.serviceAccountName) return [];
+  return (spec?.volumes ?? []).flatMap(({ projected }, index) =>
+    (projected?.sources ?? []).flatMap(({ serviceAccountToken }, position) => {
+      const field = `${path}.volumes[${index}].projected.sources[${position}].serviceAccountToken`;
+      if (serviceAccountToken === undefined) return [];
+      return [forbiddenError(field, "must not be specified when serviceAccountName is not set")];
+    }),
+  );
+}
+
 function policyErrors(spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const { restartPolicy, dnsPolicy, dnsConfig, terminationGracePeriodSeconds, activeDeadlineSeconds } = spec;
+  const { restartPolicy, dnsPolicy, dnsConfig, activeDeadlineSeconds } = spec;
   if (restartPolicy !== undefined && !RESTART_POLICIES.includes(restartPolicy))
     errors.push(notSupportedError(`${path}.restartPolicy`, restartPolicy, RESTART_POLICIES));
   if (dnsPolicy !== undefined && !DNS_POLICIES.includes(dnsPolicy))
     errors.push(notSupportedError(`${path}.dnsPolicy`, dnsPolicy, DNS_POLICIES));
-  if (dnsPolicy === "None" && (dnsConfig?.nameservers ?? []).length === 0)
+  if (dnsPolicy === "None" && dnsConfig === undefined)
+    errors.push(requiredError(`${path}.dnsConfig`, "must provide `dnsConfig` when `dnsPolicy` is None"));
+  else if (dnsPolicy === "None" && (dnsConfig?.nameservers ?? []).length === 0)
     errors.push(
       requiredError(
         `${path}.dnsConfig.nameservers`,
@@ -73,15 +89,7 @@ function policyErrors(spec: PodSpec, path: string): FieldError[] {
     );
   for (const [index, nameserver] of (dnsConfig?.nameservers ?? []).entries())
     if (isIP(nameserver) === 0)
-      errors.push(invalidError(`${path}.dnsConfig.nameservers[${index}]`, nameserver, "must be a valid IP address"));
-  if ((terminationGracePeriodSeconds ?? 0) < 0)
-    errors.push(
-      invalidError(
-        `${path}.terminationGracePeriodSeconds`,
-        terminationGracePeriodSeconds,
-        "must be greater than or equal to 0",
-      ),
-    );
+      errors.push(invalidError(`${path}.dnsConfig.nameservers[${index}]`, nameserver, BAD_IP));
   if (activeDeadlineSeconds !== undefined && activeDeadlineSeconds < 1)
     errors.push(
       invalidError(
@@ -128,13 +136,7 @@ function tolerationErrors(
     }
     case "Exists":
       if (value !== undefined && value !== "")
-        errors.push(
-          invalidError(
-            `${field}.operator`,
-            { key, operator, value },
-            "value must be empty when `operator` is 'Exists'",
-          ),
-        );
+        errors.push(invalidError(`${field}.operator`, value, "value must be empty when `operator` is 'Exists'"));
       break;
     default:
       errors.push(notSupportedError(`${field}.operator`, operator, ["Equal", "Exists"]));
@@ -157,8 +159,7 @@ function nameErrors(spec: PodSpec, path: string): FieldError[] {
   check(spec.priorityClassName, "priorityClassName", dnsSubdomainProblem);
   check(spec.runtimeClassName, "runtimeClassName", dnsSubdomainProblem);
   for (const [index, { ip, hostnames }] of (spec.hostAliases ?? []).entries()) {
-    if (isIP(ip ?? "") === 0)
-      errors.push(invalidError(`${path}.hostAliases[${index}].ip`, ip ?? "", "must be a valid IP address"));
+    if (isIP(ip ?? "") === 0) errors.push(invalidError(`${path}.hostAliases[${index}].ip`, ip ?? "", BAD_IP));
     for (const [position, hostname] of (hostnames ?? []).entries())
       check(hostname, `hostAliases[${index}].hostnames[${position}]`, dnsSubdomainProblem);
   }

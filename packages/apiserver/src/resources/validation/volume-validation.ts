@@ -12,13 +12,13 @@ import {
 
 const HOST_PATH_TYPES = [
   "",
-  "DirectoryOrCreate",
-  "Directory",
-  "FileOrCreate",
-  "File",
-  "Socket",
-  "CharDevice",
   "BlockDevice",
+  "CharDevice",
+  "Directory",
+  "DirectoryOrCreate",
+  "File",
+  "FileOrCreate",
+  "Socket",
 ];
 const FILE_MODE_MAX = 0o777;
 

@@ -58,14 +58,18 @@ export function selectorErrors(
   path: string,
 ): FieldError[] {
   const field = `${path}.selector`;
-  if (selector === undefined) return [requiredError(field)];
+  const labels = template?.metadata?.labels;
+  const mismatch = invalidError(
+    `${path}.template.metadata.labels`,
+    labels,
+    "`selector` does not match template `labels`",
+  );
+  if (selector === undefined) return [requiredError(field), mismatch];
   const errors = labelSelectorErrors(selector, field);
-  if (errors.length > 0) return errors;
+  if (errors.length > 0) return [...errors, invalidError(field, selector, "invalid label selector")];
   if (Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0)
     return [invalidError(field, selector, "empty selector is invalid for deployment")];
-  const labels = template?.metadata?.labels;
-  if (selectorMatches(selector, labels)) return [];
-  return [invalidError(`${path}.template.metadata.labels`, labels, "`selector` does not match template `labels`")];
+  return selectorMatches(selector, labels) ? [] : [mismatch];
 }
 
 export function labelSelectorErrors(selector: LabelSelector, field: string): FieldError[] {
@@ -74,7 +78,10 @@ export function labelSelectorErrors(selector: LabelSelector, field: string): Fie
     const at = `${field}.matchExpressions[${index}]`;
     const problem = labelKeyProblem(key);
     if (problem !== undefined) errors.push(invalidError(`${at}.key`, key, problem));
-    if (!OPERATORS.includes(operator)) errors.push(notSupportedError(`${at}.operator`, operator, OPERATORS));
+    if (!OPERATORS.includes(operator)) {
+      errors.push(invalidError(`${at}.operator`, operator, "not a valid selector operator"));
+      continue;
+    }
     const wantsValues = operator === "In" || operator === "NotIn";
     if (wantsValues && values.length === 0)
       errors.push(requiredError(`${at}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));

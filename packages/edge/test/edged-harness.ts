@@ -237,7 +237,11 @@ export async function startTestEdged(
     ...nodeOptions,
   };
   const start = () =>
-    Edged.start(config, { bus: meta.bus, logger: silentLogger, clock, node }, AbortSignal.timeout(10_000));
+    Edged.start(
+      config,
+      { cri: containerd.client, bus: meta.bus, logger: silentLogger, clock, node },
+      AbortSignal.timeout(10_000),
+    );
   let edged: Edged | undefined = await start();
   const stop = async () => {
     await edged?.[Symbol.asyncDispose]();

@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { CriClient } from "@kedge/cri";
+import type { CriClient } from "@kedge/cri";
 import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
 import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../edge-messages.ts";
@@ -18,6 +18,8 @@ import { StatusManager } from "./status/status-manager.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
 
 export interface EdgedDeps {
+  /** Stays its owner's. */
+  readonly cri: CriClient;
   readonly bus: EdgeBus;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -63,14 +65,7 @@ export class Edged extends Component {
     signal.throwIfAborted();
     await using scope = new AsyncDisposableStack();
     const life = scope.adopt(new AbortController(), (controller) => controller.abort());
-    const { bus, clock, logger, node } = deps;
-    const cri = scope.use(
-      new CriClient({
-        runtimeEndpoint: config.runtimeEndpoint,
-        imageEndpoint: config.imageEndpoint,
-        timeoutMs: config.runtimeRequestTimeoutMs,
-      }),
-    );
+    const { cri, bus, clock, logger, node } = deps;
     for (const directory of [config.podLogsDirectory, config.containerLogsDirectory])
       await mkdir(directory, { recursive: true, mode: 0o755 });
     const events = new EventRecorder({ enabled: config.reportEvent, nodeName: config.nodeName }, deps, life.signal);

@@ -1,0 +1,64 @@
+import { dirname, join } from "node:path";
+import type { EdgeCoreConfig } from "@kedge/api";
+import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "./edged-config.ts";
+import type { NodeReporterConfig } from "./node/node-reporter.ts";
+
+/** Edged's part of edgecore.yaml. */
+export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig {
+  const kubelet = edged.tailoredKubeletConfig;
+  return {
+    ...EDGED_CONFIG_DEFAULTS,
+    nodeName: edged.hostnameOverride,
+    rootDirectory: edged.rootDirectory,
+    podLogsDirectory: kubelet.podLogsDir,
+    containerLogsDirectory: join(dirname(kubelet.podLogsDir), "containers"),
+    runtimeEndpoint: kubelet.containerRuntimeEndpoint,
+    imageEndpoint: kubelet.imageServiceEndpoint,
+    runtimeRequestTimeoutMs: kubelet.runtimeRequestTimeout,
+    syncFrequencyMs: kubelet.syncFrequency,
+    reportEvent: edged.reportEvent,
+    cgroupsPerQos: kubelet.cgroupsPerQOS,
+    cgroupDriver: kubelet.cgroupDriver,
+    cgroupRoot: kubelet.cgroupRoot ?? "/",
+    podPidsLimit: kubelet.podPidsLimit,
+    cpuCfsQuota: kubelet.cpuCFSQuota,
+    cpuCfsQuotaPeriodMs: kubelet.cpuCFSQuotaPeriod,
+    clusterDns: kubelet.clusterDNS ?? [],
+    clusterDomain: kubelet.clusterDomain,
+    resolvConfPath: kubelet.resolvConf,
+    seccompDefault: kubelet.seccompDefault || edged.seccompDefault === true,
+    allowedUnsafeSysctls: kubelet.allowedUnsafeSysctls ?? [],
+    serializeImagePulls: kubelet.serializeImagePulls,
+    maxParallelImagePulls: kubelet.maxParallelImagePulls,
+    maxPods: kubelet.maxPods,
+  };
+}
+
+/** What of edgecore.yaml makes the node's object and status. */
+export function nodeReporterConfig({ modules: { edged } }: EdgeCoreConfig, agentVersion: string): NodeReporterConfig {
+  const kubelet = edged.tailoredKubeletConfig;
+  return {
+    registration: {
+      nodeName: edged.hostnameOverride,
+      labels: edged.nodeLabels,
+      taints: kubelet.registerWithTaints,
+      schedulable: edged.registerSchedulable,
+      port: kubelet.readOnlyPort,
+    },
+    reservation: {
+      maxPods: kubelet.maxPods,
+      podsPerCore: kubelet.podsPerCore,
+      kubeReserved: kubelet.kubeReserved,
+      systemReserved: kubelet.systemReserved,
+      evictionHard: kubelet.evictionHard,
+      ignoreEvictionThreshold: edged.experimentalNodeAllocatableIgnoreEvictionThreshold,
+    },
+    nodeIP: edged.nodeIP,
+    interfaceName: edged.customInterfaceName,
+    rootDirectory: edged.rootDirectory,
+    agentVersion,
+    registerNode: kubelet.registerNode,
+    updateIntervalMs: kubelet.nodeStatusUpdateFrequency,
+    reportIntervalMs: kubelet.nodeStatusReportFrequency,
+  };
+}

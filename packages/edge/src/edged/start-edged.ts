@@ -1,0 +1,75 @@
+import type { EdgeCoreConfig } from "@kedge/api";
+import { CriClient, CriError } from "@kedge/cri";
+import { type Clock, type Logger, toError } from "@kedge/runtime";
+import { mkdir } from "node:fs/promises";
+import type { EdgeBus } from "../edge-messages.ts";
+import type { EdgedConfig } from "./edged-config.ts";
+import { edgedConfig, nodeReporterConfig } from "./edged-settings.ts";
+import { Edged } from "./edged.ts";
+import { NodeLease } from "./node/node-lease.ts";
+import { NodeReporter } from "./node/node-reporter.ts";
+import { runtimeHealth } from "./runtime/runtime-health.ts";
+
+export interface StartEdgedDeps {
+  readonly bus: EdgeBus;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Of this agent: `0.1.0`. */
+  readonly agentVersion: string;
+}
+
+const DRIVER_TIMEOUT_MS = 5_000;
+
+/**
+ * Starts all that makes this host a node: its object, its status, its lease, its pods. Disposing the stack stops them,
+ * and leaves the pods running.
+ */
+export async function startEdged(
+  config: EdgeCoreConfig,
+  deps: StartEdgedDeps,
+  signal: AbortSignal,
+): Promise<AsyncDisposableStack> {
+  const { bus, logger, clock } = deps;
+  await using scope = new AsyncDisposableStack();
+  const settings = edgedConfig(config);
+  await mkdir(settings.rootDirectory, { recursive: true, mode: 0o750 });
+  const cri = scope.use(
+    new CriClient({
+      runtimeEndpoint: settings.runtimeEndpoint,
+      imageEndpoint: settings.imageEndpoint,
+      timeoutMs: settings.runtimeRequestTimeoutMs,
+    }),
+  );
+  const runtime = () => runtimeHealth(cri.runtime);
+  const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
+  const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
+  const cgroupDriver = await detectCgroupDriver(cri, settings, logger, signal);
+  scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
+  scope.use(
+    NodeLease.start(
+      {
+        nodeName: settings.nodeName,
+        durationSeconds: config.modules.edged.tailoredKubeletConfig.nodeLeaseDurationSeconds,
+      },
+      { bus, logger, clock, node: () => node.registeredNode(), onRecovered: () => node.reportAll() },
+    ),
+  );
+  return scope.move();
+}
+
+/** The runtime and we must agree on it; where the runtime cannot tell (containerd before 2.0) the configuration counts. */
+async function detectCgroupDriver(
+  cri: CriClient,
+  { cgroupDriver }: EdgedConfig,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<"cgroupfs" | "systemd"> {
+  try {
+    return await cri.runtime.cgroupDriver(AbortSignal.any([signal, AbortSignal.timeout(DRIVER_TIMEOUT_MS)]));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof CriError && error.code === "Unimplemented"))
+      logger.warn({ error: toError(error), cgroupDriver }, "the runtime's cgroup driver is not known: taking ours");
+    return cgroupDriver;
+  }
+}

@@ -5,7 +5,7 @@ import type { NodeResources } from "./node-capacity.ts";
 
 /** What the container runtime says of itself; asked for before each report. */
 export interface RuntimeFacts {
-  /** `containerd://1.7.2`; empty before the runtime has answered. */
+  /** `containerd://1.7.2`; empty: it does not answer. */
   readonly version: string;
   /** Why no pod can be started, in kubelet's words; empty: all is well. */
   readonly errors: readonly string[];

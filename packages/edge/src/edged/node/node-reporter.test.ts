@@ -66,6 +66,28 @@ test("tells within a second that the runtime is ready, and at once when asked to
   assert.equal(cloud.ready(), "False");
 });
 
+test("a runtime that is restarted is not down; one that stays away is", async () => {
+  using cloud = new NodeCloud();
+  let runtime = READY;
+  await using _ = await startReporter(cloud, () => runtime);
+  await cloud.askedFor("patchNodeStatus", 1);
+  runtime = { version: "", errors: ["container runtime is down"] };
+  cloud.clock.advance(11_000);
+  for (let second = 0; second < 15; second += 1) {
+    await cloud.clock.asleep();
+    cloud.clock.advance(1_000);
+  }
+  assert.equal(cloud.ready(), "True");
+  cloud.clock.advance(10_000);
+  await cloud.askedFor("patchNodeStatus", 2);
+  assert.equal(cloud.ready(), "False");
+  assert.equal(cloud.node?.status?.nodeInfo?.containerRuntimeVersion, "containerd://1.6.20");
+  runtime = READY;
+  cloud.clock.advance(1_000);
+  await cloud.askedFor("patchNodeStatus", 3);
+  assert.equal(cloud.ready(), "True");
+});
+
 test("W-09, W-15: asks nothing while the cloud is away, and tells everything when it is back", async () => {
   using cloud = new NodeCloud();
   await using reporter = await startReporter(cloud, () => READY);

@@ -1,6 +1,7 @@
 import type { Node } from "@kedge/kube";
 import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
+import { checkNodeConfig } from "./check-node-config.ts";
 import { kubeletVersion, type StatusFacts, type NodeRegistration, type RuntimeFacts } from "./node-facts.ts";
 import { readMachineInfo } from "./machine-info.ts";
 import { nodeAddresses } from "./node-addresses.ts";
@@ -38,6 +39,8 @@ const REGISTER_WAIT_MIN_MS = 100;
 const REGISTER_WAIT_MAX_MS = 7_000;
 /** While the node is not ready we look more often, so that it does not stay so for longer than it must. */
 const NOT_READY_INTERVAL_MS = 1_000;
+/** A runtime that is restarted is not down: for so long what it said last counts. */
+const RUNTIME_SILENT_MS_MAX = 30_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Nodes that come back together must not go on together. */
 const JITTER = 0.04;
@@ -61,6 +64,7 @@ export class NodeReporter extends Component {
   #labelsChecked = false;
   #node: Node | undefined;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
+  #runtime: { readonly facts: RuntimeFacts; readonly atMs: number; readonly answers: boolean } | undefined;
   #addresses: { readonly value: StatusFacts["addresses"]; readonly atMs: number } | undefined;
 
   private constructor(config: NodeReporterConfig, deps: NodeReporterDeps) {
@@ -73,8 +77,14 @@ export class NodeReporter extends Component {
     this.resources = nodeResources(machine, config.reservation);
   }
 
-  /** Resolves once it works in the background, whether the cloud is there or not. @param config.rootDirectory exists. */
+  /**
+   * Resolves once it works in the background, whether the cloud is there or not.
+   *
+   * @param config its `rootDirectory` exists.
+   * @throws NodeConfigError
+   */
   static async start(config: NodeReporterConfig, deps: NodeReporterDeps, signal: AbortSignal): Promise<NodeReporter> {
+    checkNodeConfig(config);
     const reporter = new NodeReporter(config, deps);
     const { nodeName: name } = config.registration;
     // A node that started before knows itself, also while the cloud is away (W-10).
@@ -155,7 +165,7 @@ export class NodeReporter extends Component {
   /** @returns whether the node is ready to run pods. */
   async #round(): Promise<boolean> {
     const facts = await this.#facts();
-    const ready = facts.runtime.errors.length === 0;
+    const ready = facts.runtime.errors.length === 0 && this.#runtime?.answers === true;
     if (!this.#connected) return ready; // nothing is asked, nothing is written (W-15)
     if (!this.#registered) await this.#register(facts);
     await this.#report(facts);
@@ -217,9 +227,21 @@ export class NodeReporter extends Component {
       addresses: await this.#currentAddresses(),
       machine,
       resources: nodeResources(machine, reservation),
-      runtime: await this.#deps.runtime(),
+      runtime: await this.#currentRuntime(),
       version: kubeletVersion(agentVersion),
     };
+  }
+
+  async #currentRuntime(): Promise<RuntimeFacts> {
+    const nowMs = this.#deps.clock.monotonic();
+    const facts = await this.#deps.runtime();
+    if (facts.version !== "") this.#runtime = { facts, atMs: nowMs, answers: true };
+    else if (this.#runtime !== undefined) {
+      this.#runtime = { ...this.#runtime, answers: false };
+      if (nowMs - this.#runtime.atMs < RUNTIME_SILENT_MS_MAX) return this.#runtime.facts;
+      return { ...facts, version: this.#runtime.facts.version };
+    }
+    return facts;
   }
 
   async #currentAddresses(): Promise<StatusFacts["addresses"]> {

@@ -20,7 +20,10 @@ interface Wanted {
   readonly message: string;
 }
 
-/** The conditions that this node speaks for, in the order that a kubelet reports them. */
+/** Types of conditions that a node speaks for itself. */
+export const OWN_CONDITIONS: ReadonlySet<string> = new Set(["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"]);
+
+/** Those conditions as they should be, in the order that a kubelet reports them. */
 export function wantedConditions({ pressure, errors }: NodeHealth): Wanted[] {
   return [
     pressure.memory

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonValue, type Node, NODE_STATUS_PATCH_SCHEMA, strategicDiff } from "@kedge/kube";
+import { OWN_CONDITIONS } from "./node-conditions.ts";
 
 export interface NodeStatusPatch {
   /** Strategic merge patch, as JSON text. */
@@ -18,8 +19,7 @@ export function nodeStatusPatch(base: Node, next: Node): NodeStatusPatch {
 
   const patch = strategicDiff(base, next, NODE_STATUS_PATCH_SCHEMA);
   const status = isJsonObject(patch["status"]) ? patch["status"] : (patch["status"] = {});
-  const told = Array.isArray(status["conditions"]) ? status["conditions"].map(typeOf) : [];
-  status["conditions"] = plain((next.status?.conditions ?? []).filter(({ type }) => told.includes(type)));
+  status["conditions"] = plain((next.status?.conditions ?? []).filter(({ type }) => OWN_CONDITIONS.has(type)));
   if (status["addresses"] !== undefined) {
     // Two addresses may have one type, which the merge key cannot tell apart: the list is replaced.
     status["addresses"] = plain([...(next.status?.addresses ?? []), { $patch: "replace" }]);
@@ -30,10 +30,6 @@ export function nodeStatusPatch(base: Node, next: Node): NodeStatusPatch {
 
 function withoutHeartbeat(node: Node) {
   return (node.status?.conditions ?? []).map((condition) => ({ ...condition, lastHeartbeatTime: undefined }));
-}
-
-function typeOf(condition: JsonValue): JsonValue | undefined {
-  return isJsonObject(condition) ? condition["type"] : undefined;
 }
 
 function plain(value: unknown): JsonValue {

@@ -4,7 +4,7 @@ import Type, { type TProperties, type TSchema } from "typebox";
 type Extra = { readonly description?: string; readonly default?: unknown };
 
 /** An object all of whose members may be absent, as almost always in KubeEdge's kinds. */
-export const fields = <const P extends TProperties>(properties: P, extra: Extra = {}) =>
+export const fields = <P extends TProperties>(properties: P, extra: Extra = {}) =>
   Type.Partial(Type.Object(properties), extra);
 /** An object whose members must all be there, except those marked optional. */
 export const strict = Type.Object;

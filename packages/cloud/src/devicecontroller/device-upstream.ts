@@ -1,0 +1,88 @@
+import { type Device, DEVICES } from "@kedge/api";
+import { parseKey } from "@kedge/kube";
+import type { KubeClient } from "@kedge/kube-client";
+import { type Message, twinConfirmation } from "@kedge/protocol";
+import { hasCode, type Logger, toError } from "@kedge/runtime";
+import type { DeviceDownstream } from "./device-downstream.ts";
+import type { DeviceView } from "./device-view.ts";
+import type { NewestTwins } from "./newest-twins.ts";
+import { readStateReport, readTwinReport, ReportError } from "./read-report.ts";
+import type { StatusWriter } from "./status-writer.ts";
+
+export interface DeviceUpstreamDeps {
+  readonly kube: KubeClient;
+  readonly view: DeviceView;
+  readonly writer: StatusWriter;
+  readonly newest: NewestTwins;
+  readonly downstream: DeviceDownstream;
+  readonly logger: Logger;
+  readonly send: (message: Message) => void;
+}
+
+const RESOURCE = /^device\/([^/]+\/[^/]+)\/(twin\/edge_updated|state\/update)$/;
+
+/**
+ * What edges report of their devices. Each report is confirmed once it is stored, and also when it never can be: the edge
+ * would send it for ever (W8).
+ */
+export class DeviceUpstream {
+  readonly #deps: DeviceUpstreamDeps;
+  readonly #signal: AbortSignal;
+
+  constructor(deps: DeviceUpstreamDeps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = signal;
+  }
+
+  /** @throws only for failures that may heal; the edge sends again what is not confirmed. */
+  async handle(node: string, message: Message): Promise<void> {
+    const { downstream, logger, send } = this.#deps;
+    const { resource = "" } = message.route;
+    if (resource === "membership/detail") {
+      downstream.sendMembership(node);
+      send(twinConfirmation(node, message));
+      return;
+    }
+    const [, key, kind] = RESOURCE.exec(resource) ?? [];
+    if (key === undefined || kind === undefined) {
+      logger.warn({ node, route: message.route }, "device message has no meaning");
+      return;
+    }
+    try {
+      await this.#store(node, key, kind, message);
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      if (!isFinal(error)) throw error;
+      logger.warn({ node, device: key, error: toError(error) }, "device report refused");
+    }
+    send(twinConfirmation(node, message));
+  }
+
+  async #store(node: string, key: string, kind: string, message: Message): Promise<void> {
+    const { writer, newest, logger } = this.#deps;
+    const known = this.#deps.view.devices.get(key);
+    // Reports of one node stay in order: only for a device that our copy does not know we have to ask first.
+    const device = known ?? (await this.#read(key));
+    if (device?.spec?.nodeName !== node) {
+      logger.debug({ node, device: key }, "report of a device that this node does not have");
+      return;
+    }
+    if (kind === "state/update") await writer.report(key, { state: readStateReport(message.content) });
+    else await writer.report(key, { twins: newest.filter(key, readTwinReport(message.content)) });
+  }
+
+  /** Our copy may lag behind, for a device that has only just been created. */
+  async #read(key: string): Promise<Device | undefined> {
+    try {
+      return await this.#deps.kube.get(DEVICES, parseKey(key), this.#signal);
+    } catch (error) {
+      if (hasCode(error, "NotFound")) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Sending the same again would end the same. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ReportError || hasCode(error, "Invalid") || hasCode(error, "RequestEntityTooLarge");
+}

@@ -1,0 +1,181 @@
+import { type Device, DEVICE_STATUSES, DEVICES_API_VERSION, type DeviceStatus } from "@kedge/api";
+import { keyOf, parseKey } from "@kedge/kube";
+import { type KubeClient, runController, WorkQueue } from "@kedge/kube-client";
+import { type Clock, Component, deferred, hasCode, isRetryable, type Logger, toError } from "@kedge/runtime";
+import type { DeviceView } from "./device-view.ts";
+import { type PendingStatus, planStatus } from "./plan-status.ts";
+import type { ReportedState, ReportedTwin } from "./read-report.ts";
+
+/** Devices written at once; of each device one write is under way at most. */
+export const STATUS_WORKERS_MIN = 16;
+
+const NO_TWINS: ReadonlyMap<string, ReportedTwin> = new Map();
+const NO_REPORT: PendingStatus = { twins: NO_TWINS, state: {} };
+
+export interface StatusWriterDeps {
+  readonly kube: KubeClient;
+  readonly view: DeviceView;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Newest of what was reported since the last write began. */
+interface Pending {
+  twins: Map<string, ReportedTwin>;
+  state: ReportedState;
+  written: PromiseWithResolvers<void>;
+}
+
+/**
+ * Brings reports into DeviceStatus objects, and sees that each Device has one. While a write is under way, what comes is
+ * gathered for the next: however fast a device reports, the API server hears of the newest only.
+ */
+export class StatusWriter extends Component {
+  readonly #deps: StatusWriterDeps;
+  readonly #queue: WorkQueue<string>;
+  readonly #pending = new Map<string, Pending>();
+  readonly #scope = new DisposableStack();
+  readonly #running: Promise<void>;
+
+  constructor(workers: number, deps: StatusWriterDeps) {
+    super();
+    this.#deps = deps;
+    const { view, clock, logger } = deps;
+    this.#queue = this.#scope.use(new WorkQueue<string>({ clock }));
+    this.#scope.use(view.devices.onChange((_, device) => device !== undefined && this.#queue.add(keyOf(device))));
+    this.#scope.use(
+      view.statuses.onChange((old, status) => status === undefined && old !== undefined && this.#queue.add(keyOf(old))),
+    );
+    const count = Math.max(STATUS_WORKERS_MIN, workers);
+    this.#running = runController(this.#queue, (key) => this.#write(key), logger, this.signal, count);
+  }
+
+  /** Resolves once it is stored, or the device is gone. @throws if the API server refuses it for good. */
+  report(device: string, report: { twins?: ReadonlyMap<string, ReportedTwin>; state?: ReportedState }): Promise<void> {
+    const pending: Pending = this.#pending.get(device) ?? { twins: new Map(), state: {}, written: deferred() };
+    this.#pending.set(device, pending);
+    for (const [name, twin] of report.twins ?? NO_TWINS)
+      pending.twins.set(name, mergeTwin(pending.twins.get(name), twin));
+    pending.state = { ...pending.state, ...report.state };
+    this.#queue.add(device);
+    return pending.written.promise;
+  }
+
+  async #write(key: string): Promise<Record<string, never>> {
+    const pending = this.#pending.get(key);
+    this.#pending.delete(key);
+    try {
+      await this.#store(key, pending);
+      pending?.written.resolve();
+    } catch (error) {
+      if (pending !== undefined) {
+        if (isRetryable(error) && !this.signal.aborted) this.#putBack(key, pending);
+        else {
+          pending.written.promise.catch(() => undefined); // nobody may be waiting any more
+          pending.written.reject(error);
+        }
+      }
+      throw error;
+    }
+    return {};
+  }
+
+  async #store(key: string, pending: Pending | undefined): Promise<void> {
+    const { kube, view } = this.#deps;
+    const device = view.devices.get(key);
+    if (device === undefined) return; // its status goes with it
+    let status = view.status(key);
+    if (status !== undefined && !isOwnedBy(status, device)) {
+      // It was of an earlier Device of this name, and the garbage collector is about to take it.
+      const { uid } = status.metadata ?? {};
+      await this.#delete(key, uid);
+      status = undefined;
+    }
+    const patch = planStatus(device, status, pending ?? NO_REPORT);
+    if (status === undefined) {
+      view.noteWritten(await this.#create(device, patch ?? {}));
+      return;
+    }
+    if (patch === undefined) return;
+    try {
+      const body = { status: patch };
+      view.noteWritten(await kube.patch(DEVICE_STATUSES, parseKey(key), { type: "merge", body }, this.signal));
+    } catch (error) {
+      if (!hasCode(error, "NotFound")) throw error;
+      view.noteGone(key);
+      view.noteWritten(await this.#create(device, planStatus(device, undefined, pending ?? NO_REPORT) ?? {}));
+    }
+  }
+
+  async #create(device: Device, status: NonNullable<DeviceStatus["status"]>): Promise<DeviceStatus> {
+    const { name = "", namespace = "", uid = "" } = device.metadata ?? {};
+    const owner = {
+      apiVersion: DEVICES_API_VERSION,
+      kind: "Device",
+      name,
+      uid,
+      controller: true,
+      blockOwnerDeletion: true,
+    };
+    const object: DeviceStatus = {
+      apiVersion: DEVICES_API_VERSION,
+      kind: "DeviceStatus",
+      metadata: { name, namespace, ownerReferences: [owner] },
+      ...(Object.keys(status).length > 0 && { status }),
+    };
+    return this.#deps.kube.create(DEVICE_STATUSES, object, this.signal);
+  }
+
+  async #delete(key: string, uid: string | undefined): Promise<void> {
+    this.#deps.view.noteGone(key);
+    try {
+      await this.#deps.kube.delete(DEVICE_STATUSES, parseKey(key), this.signal, {
+        ...(uid !== undefined && { preconditions: { uid } }),
+      });
+    } catch (error) {
+      if (!hasCode(error, "NotFound")) throw error;
+    }
+  }
+
+  /** What was not written goes below what came meanwhile. */
+  #putBack(key: string, failed: Pending): void {
+    const newer = this.#pending.get(key);
+    if (newer === undefined) {
+      this.#pending.set(key, failed);
+      return;
+    }
+    for (const [name, twin] of newer.twins) failed.twins.set(name, mergeTwin(failed.twins.get(name), twin));
+    failed.state = { ...failed.state, ...newer.state };
+    failed.written.promise.then(newer.written.resolve, newer.written.reject);
+    this.#pending.set(key, failed);
+  }
+
+  protected override async stop(): Promise<void> {
+    await this.#running;
+    this.#scope.dispose();
+    for (const { written } of this.#pending.values()) {
+      written.promise.catch(() => undefined);
+      written.reject(this.signal.reason);
+    }
+    if (this.#pending.size > 0)
+      this.#deps.logger.debug(
+        { devices: this.#pending.size, error: toError(this.signal.reason) },
+        "reports not written",
+      );
+    this.#pending.clear();
+  }
+}
+
+function mergeTwin(before: ReportedTwin | undefined, after: ReportedTwin): ReportedTwin {
+  if (before === undefined || before === "deleted" || after === "deleted") return after;
+  return {
+    reported: after.reported ?? before.reported,
+    observedDesired: after.observedDesired ?? before.observedDesired,
+  };
+}
+
+/** One without an owner was made by hand; it serves as well. */
+function isOwnedBy(status: DeviceStatus, device: Device): boolean {
+  const owners = status.metadata?.ownerReferences?.filter(({ kind }) => kind === "Device") ?? [];
+  return owners.length === 0 || owners.some(({ uid }) => uid === device.metadata?.uid);
+}

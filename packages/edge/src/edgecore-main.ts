@@ -45,8 +45,9 @@ async function run(configPath: string): Promise<void> {
     const config = readConfig(configPath, logger);
     checkHost(config);
     const onTokenUsed = () => forgetToken(configPath, logger);
-    const edgeCore = await startEdgeCore(config, { logger, onTokenUsed }, stop.signal);
-    logger.info({ nodeName: config.modules.edged.hostnameOverride, version: packageJson.version }, "edgecore runs");
+    const agentVersion = packageJson.version;
+    const edgeCore = await startEdgeCore(config, { logger, agentVersion, onTokenUsed }, stop.signal);
+    logger.info({ nodeName: config.modules.edged.hostnameOverride, agentVersion }, "edgecore runs");
     logger.info({ signal: await signalled }, "edgecore stops");
     setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
     await edgeCore.disposeAsync();

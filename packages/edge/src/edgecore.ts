@@ -1,10 +1,12 @@
 import type { EdgeCoreConfig } from "@kedge/api";
-import { type Logger, MessageBus } from "@kedge/runtime";
+import { type Logger, MessageBus, systemClock } from "@kedge/runtime";
 import { GroupCommit } from "@kedge/sqlite";
 import { DeviceTwin } from "./devicetwin/devicetwin.ts";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "./edge-messages.ts";
+import { startEdged } from "./edged/start-edged.ts";
 import { EdgeHub } from "./edgehub/edgehub.ts";
 import { edgeHubConfig } from "./edgehub/edgehub-config.ts";
+import { EventBus } from "./eventbus/eventbus.ts";
 import { MetaManager } from "./metamanager/metamanager.ts";
 import { openEdgeDatabase } from "./metamanager/open-edge-database.ts";
 
@@ -13,19 +15,25 @@ export const SUPPORTED_SWITCHES: ReadonlySet<string> = new Set([
   "modules.deviceTwin.enable",
   "modules.edgeHub.enable",
   "modules.edgeHub.websocket.enable",
+  "modules.edged.enable",
+  "modules.eventBus.enable",
   "modules.metaManager.enable",
 ]);
 
 export interface EdgeCoreDeps {
   readonly logger: Logger;
+  /** Of this program: `0.1.0`. */
+  readonly agentVersion: string;
   /** The join token has served and can be forgotten. */
   readonly onTokenUsed: () => void;
+  /** Where the parts meet; given by who wants to listen in. */
+  readonly bus?: EdgeBus;
 }
 
 /** The whole agent on one page; should one part fail to start, those before it stop. */
 export async function startEdgeCore(
   config: EdgeCoreConfig,
-  { logger, onTokenUsed }: EdgeCoreDeps,
+  { logger, agentVersion, onTokenUsed, bus = new MessageBus<EdgeMessages, EdgeNotices>() }: EdgeCoreDeps,
   signal: AbortSignal,
 ): Promise<AsyncDisposableStack> {
   const { modules, database } = config;
@@ -33,7 +41,6 @@ export async function startEdgeCore(
   await using scope = new AsyncDisposableStack();
   const db = scope.adopt(openEdgeDatabase(database.dataSource, logger), (opened) => opened.close());
   const commits = scope.use(new GroupCommit(db));
-  const bus: EdgeBus = new MessageBus<EdgeMessages, EdgeNotices>();
   const deps = (component: string) => ({ logger: logger.child({ component }), bus, db, commits });
 
   if (modules.metaManager.enable) {
@@ -41,6 +48,9 @@ export async function startEdgeCore(
     scope.use(await MetaManager.start(metaManager, deps("metamanager")));
   }
   if (modules.deviceTwin.enable) scope.use(await DeviceTwin.start({ nodeName }, deps("devicetwin"), signal));
+  if (modules.eventBus.enable) scope.use(await EventBus.start(modules.eventBus, deps("eventbus"), signal));
+  if (modules.edged.enable)
+    scope.use(await startEdged(config, { ...deps("edged"), clock: systemClock, agentVersion }, signal));
   if (modules.edgeHub.enable)
     // Last: the cloud speaks once all listen.
     scope.use(await EdgeHub.start(edgeHubConfig(config), { ...deps("edgehub"), onTokenUsed }, signal));

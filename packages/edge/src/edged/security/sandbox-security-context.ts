@@ -1,9 +1,15 @@
 import { type LinuxSandboxSecurityContext, SecurityProfileType } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
+import { SecurityError } from "./security-error.ts";
 import { namespaceOptions, supplementalGroups } from "./namespace-options.ts";
 
-/** The sandbox' rights: as few as its containers allow. */
+/**
+ * The sandbox' rights: as few as its containers allow.
+ *
+ * @throws SecurityError when the pod wants to be shut in more closely than this node can: it does not run with less.
+ */
 export function sandboxSecurityContext(pod: Pod): Extract<LinuxSandboxSecurityContext, { $typeName?: never }> {
+  refuseWhatWeCannot(pod);
   const { runAsUser, runAsGroup, seLinuxOptions } = pod.spec?.securityContext ?? {};
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   return {
@@ -16,6 +22,16 @@ export function sandboxSecurityContext(pod: Pod): Extract<LinuxSandboxSecurityCo
     ...(runAsGroup !== undefined && { runAsGroup: { value: BigInt(runAsGroup) } }),
     ...(seLinuxOptions !== undefined && { selinuxOptions: { ...seLinuxOptions } }),
   };
+}
+
+function refuseWhatWeCannot({ spec }: Pod): void {
+  if (spec?.hostUsers === false)
+    throw new SecurityError(
+      "hostUsers: false (a user namespace of its own) is not supported on this node: leave it out",
+    );
+  const context: object = spec?.securityContext ?? {};
+  if ("supplementalGroupsPolicy" in context && context.supplementalGroupsPolicy === "Strict")
+    throw new SecurityError("supplementalGroupsPolicy: Strict is not supported on this node: leave it out");
 }
 
 /** Kernel settings of the pod's namespaces, with dots for slashes. */

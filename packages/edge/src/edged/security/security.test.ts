@@ -189,6 +189,13 @@ test("the sandbox shares what the pod shares and has no more rights than needed"
   assert.equal(hostPid.namespaceOptions?.pid, NamespaceMode.NODE);
 });
 
+for (const [name, pod] of [
+  ["a user namespace", podWith({}, {}, { hostUsers: false })],
+  ["strict groups", podWith({}, Object.assign({ fsGroup: 1 }, { supplementalGroupsPolicy: "Strict" }))],
+] as const)
+  test(`the sandbox is refused ${name} that this node cannot give, instead of running with less`, () =>
+    assert.throws(() => sandboxSecurityContext(pod), { code: "CreateContainerConfigError" }));
+
 test("sysctls with slashes are written with dots", () => {
   const sysctls = [
     { name: "net/ipv4/conf/eth0.100/forwarding", value: "1" },

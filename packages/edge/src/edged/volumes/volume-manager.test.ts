@@ -166,6 +166,15 @@ for (const { name, volume, code, message } of failures)
     });
   });
 
+test("refuses recursive read-only mounts rather than leaving submounts writable", async () => {
+  await using node = new VolumeNode();
+  const volumes = await node.volumes();
+  const mount = (recursiveReadOnly: string) =>
+    mountOf(volumes, podWith({ name: "v", hostPath: { path: "/tmp" } }, {}, { readOnly: true, recursiveReadOnly }));
+  await assert.rejects(mount("Enabled"), (error) => hasCode(error, "CreateContainerConfigError"));
+  assert.equal((await mount("IfPossible")).readonly, true);
+});
+
 test("optional sources may be missing and may come later", async () => {
   await using node = new VolumeNode();
   const pod = podWith({ name: "conf", configMap: { name: "later", optional: true } });

@@ -128,6 +128,10 @@ export class VolumeManager {
         throw new ContainerConfigError(
           `cannot find volume "${mount.name}" to mount into container "${container.name}"`,
         );
+      if (mount.recursiveReadOnly === "Enabled")
+        throw new ContainerConfigError(
+          `recursive read-only mounts are not supported on this node: use IfPossible for volumeMount "${mount.name}"`,
+        );
       const subPath = subPathOf(mount, environment);
       let hostPath = this.#hostPath(pod, volume);
       if (subPath.length > 0) {

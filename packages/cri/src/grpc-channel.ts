@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import {
   create,
   type DescMethodServerStreaming,
@@ -15,6 +16,9 @@ import { CriError } from "./cri-error.ts";
 export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 3_000;
+/** What containerd answers from when it listens until its CRI plugin has looked around. */
+const NOT_READY_YET = "server is not initialized yet";
+const READY_POLL_MS = 50;
 
 const deserializer =
   <D extends DescMessage>(desc: D) =>
@@ -49,15 +53,33 @@ export class GrpcChannel implements Disposable {
   }
 
   /**
-   * Makes one call.
+   * Makes one call. While the server is away, or not ready yet, the call waits for it.
    *
    * @param timeoutMs `undefined`: no deadline, only `signal` ends it.
    * @throws {CriError} with the gRPC status, or the signal's reason if that aborts first.
    */
-  callUnary<I extends DescMessage, O extends DescMessage>(
+  async callUnary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
     timeoutMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<MessageShape<O>> {
+    const deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+    for (;;) {
+      try {
+        return await this.#callOnce(method, request, deadlineMs, signal);
+      } catch (error) {
+        const starting = error instanceof CriError && error.message.includes(NOT_READY_YET);
+        if (!starting || Date.now() + READY_POLL_MS > deadlineMs) throw error;
+        await delay(READY_POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+      }
+    }
+  }
+
+  #callOnce<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    deadlineMs: number,
     signal: AbortSignal,
   ): Promise<MessageShape<O>> {
     signal.throwIfAborted();
@@ -68,8 +90,8 @@ export class GrpcChannel implements Disposable {
         serializer(method.input),
         deserializer(method.output),
         create(method.input, request),
-        new Metadata({ waitForReady: timeoutMs === undefined }),
-        timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs },
+        waitingMetadata(),
+        { deadline: deadlineMs },
         (error: ServiceError | null, reply?: MessageShape<O>) => {
           signal.removeEventListener("abort", cancel);
           if (error === null && reply !== undefined) resolve(reply);
@@ -98,7 +120,7 @@ export class GrpcChannel implements Disposable {
       serializer(method.input),
       deserializer(method.output),
       create(method.input, request),
-      new Metadata(),
+      waitingMetadata(),
     );
     const cancel = () => call.cancel();
     signal.addEventListener("abort", cancel, { once: true });
@@ -118,6 +140,11 @@ export class GrpcChannel implements Disposable {
   [Symbol.dispose](): void {
     this.#client.close();
   }
+}
+
+/** While the server restarts, calls wait for it until their deadline: so all go on the moment it is back. */
+function waitingMetadata(): Metadata {
+  return new Metadata({ waitForReady: true });
 }
 
 function pathOf(method: { readonly name: string; readonly parent: { readonly typeName: string } }): string {

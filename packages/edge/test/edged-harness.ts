@@ -38,10 +38,15 @@ export class TestMeta {
   /** While true, whatever needs the cloud fails. */
   offline = false;
   readonly #watchers = new Set<() => void>();
+  #listTried: (() => void) | undefined;
 
   constructor() {
     const { bus } = this;
-    bus.handle("meta/list", ({ type }) => (type === "pod" ? [...this.pods.values()] : []));
+    bus.handle("meta/list", ({ type }) => {
+      this.#listTried?.();
+      if (this.#listTried !== undefined) throw new Error("the store is not open yet");
+      return type === "pod" ? [...this.pods.values()] : [];
+    });
     bus.handle("meta/getPod", (key) => this.pods.get(text(key)));
     bus.handle("meta/getConfigMap", (key) => this.configMaps.get(text(key)));
     bus.handle("meta/getSecret", (key) => this.secrets.get(text(key)));
@@ -82,6 +87,13 @@ export class TestMeta {
   remove(key: ObjectKey): void {
     this.pods.delete(text(key));
     this.#changed(key);
+  }
+
+  /** Until disposed, nobody is told which pods there are. `tried` resolves once somebody has asked. */
+  failLists(): Disposable & { readonly tried: Promise<void> } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#listTried = resolve;
+    return { tried: promise, [Symbol.dispose]: () => (this.#listTried = undefined) };
   }
 
   setConfigMap(configMap: ConfigMap): void {

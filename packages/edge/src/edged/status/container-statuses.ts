@@ -53,11 +53,7 @@ function statusOf(
     if (previous !== undefined) {
       status.lastState = stateOf(previous);
       say(status.lastState.terminated, facts.messages.get(previous.id));
-    } else if (before?.lastState !== undefined && before.containerID === status.containerID) {
-      status.lastState = before.lastState; // the record is gone, not the fact
-    } else if (before?.state?.terminated !== undefined && before.containerID !== status.containerID) {
-      status.lastState = { terminated: before.state.terminated };
-    }
+    } else status.lastState = formerEnd(status, before);
   }
   status = withFailure(pod, container, runtime, status, kind, facts.failures);
   const running = newest?.state === "running" && status.state?.running !== undefined;
@@ -67,6 +63,13 @@ function statusOf(
     : running && newest !== undefined && facts.ready(container, newest);
   status.started = running && !done;
   return status;
+}
+
+/** How it ended before, when the runtime's record of that is gone. */
+function formerEnd(status: ContainerStatus, before: ContainerStatus | undefined): ContainerState {
+  const sameRun = before?.containerID === status.containerID;
+  if (!sameRun && before?.state?.terminated !== undefined) return { terminated: before.state.terminated };
+  return before?.lastState ?? {};
 }
 
 function withRecord(

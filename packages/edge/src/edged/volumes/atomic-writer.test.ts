@@ -59,6 +59,16 @@ test("heals what a crash left behind and leaves mount points alone", async () =>
   assert.deepEqual(names.sort(), ["..data", "a", "mounted-here"]);
 });
 
+test("a write that fails shows nothing and leaves nothing", async () => {
+  using directory = scratch();
+  await writeAtomically(directory.path, files({ a: "1" }));
+  const before = (await readdir(directory.path)).sort();
+  const full = async () => Promise.reject(new Error("ENOSPC"));
+  await assert.rejects(writeAtomically(directory.path, files({ a: "2" }), full), /ENOSPC/);
+  assert.deepEqual((await readdir(directory.path)).sort(), before);
+  assert.equal(await readFile(join(directory.path, "a"), "utf8"), "1");
+});
+
 test("a version whose directory is gone is written anew", async () => {
   using directory = scratch();
   await writeAtomically(directory.path, files({ a: "1" }));

@@ -45,10 +45,16 @@ export async function writeAtomically(
 
   const version = `..${timestamp()}.${randomBytes(4).readUInt32BE().toString().padStart(9, "0")}`;
   const root = join(directory, version);
-  await mkdir(root);
-  await chmod(root, 0o755);
-  for (const [path, file] of files) await writeVolumeFile(root, path, file);
-  await own(root);
+  try {
+    await mkdir(root);
+    await chmod(root, 0o755);
+    for (const [path, file] of files) await writeVolumeFile(root, path, file);
+    await own(root);
+  } catch (error) {
+    // On a full disk we shall try again and again, and must not fill it with what never came to be seen.
+    await rm(root, { recursive: true, force: true });
+    throw error;
+  }
 
   await rm(join(directory, NEW_DATA_LINK), { force: true });
   await symlink(version, join(directory, NEW_DATA_LINK));

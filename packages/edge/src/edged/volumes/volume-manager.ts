@@ -164,6 +164,7 @@ export class VolumeManager {
 
   /** The pods that have a directory here; those that nobody knows any more are to be released. */
   async podUids(): Promise<string[]> {
+    await mkdir(podsDirectory(this.#root), { recursive: true, mode: 0o750 }); // somebody may have cleaned up
     const entries = await readdir(podsDirectory(this.#root), { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   }

@@ -1,13 +1,14 @@
 /**
  * Writes `packages/apiserver/generated/openapi.json`: the facts of Kubernetes' published OpenAPI documents (types,
- * required members, defaults, list and merge keys, kinds) without their texts.
+ * required members, defaults, list and merge keys, kinds) without their texts. The one fact that the documents lack, and
+ * the Go types have, is added: which members are left out when they are zero (`omitZero`).
  *
- *     node scripts/generate-openapi.ts [DIR]
+ *     go mod download k8s.io/kubernetes@v1.36.3 k8s.io/api@v0.36.3 …
+ *     node scripts/generate-openapi.ts
  *
- * DIR is Kubernetes' `api/openapi-spec/v3`; by default that of the module `k8s.io/kubernetes` in Go's module cache
- * (`go mod download k8s.io/kubernetes@v1.36.3`).
+ * Reads Go's module cache (`GOMODCACHE`, by default `~/go/pkg/mod`).
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { isJsonObject, type JsonObject, type JsonValue } from "@kedge/kube";
@@ -70,15 +71,62 @@ function sorted(properties: JsonObject): JsonObject {
   return Object.fromEntries(names.map((name) => [name, facts(properties[name] ?? {})]));
 }
 
-const directory =
-  process.argv[2] ??
-  join(
-    process.env["GOMODCACHE"] ?? join(homedir(), "go/pkg/mod"),
-    `k8s.io/kubernetes@v${KUBERNETES_VERSION}/api/openapi-spec/v3`,
-  );
+const modules = process.env["GOMODCACHE"] ?? join(homedir(), "go/pkg/mod");
+const moduleVersion = KUBERNETES_VERSION.replace(/^1/, "0");
+
+/** Where the Go types of a schema are: `io.k8s.api.core.v1.Pod` → folder and struct. */
+function goTypeOf(schema: string): { folder: string; struct: string } | undefined {
+  const parts = schema.split(".");
+  const [, , ...path] = parts;
+  const struct = path.pop() ?? "";
+  const [name = "", ...inner] = path;
+  const root = `k8s.io/${name}@v${moduleVersion}`;
+  return ["api", "apimachinery", "apiextensions-apiserver"].includes(name)
+    ? { folder: join(modules, root, ...inner), struct }
+    : undefined;
+}
+
+const sources = new Map<string, string>();
+
+function goSource(folder: string): string {
+  const known = sources.get(folder);
+  if (known !== undefined) return known;
+  const files = readdirSync(folder).filter((name) => /^(micro_)?types.*\.go$/.test(name));
+  const source = files.map((name) => readFileSync(join(folder, name), "utf8")).join("\n");
+  sources.set(folder, source);
+  return source;
+}
+
+const FIELD = /^\t(?:(\w+)\s+)?(\S+)\s+`json:"([^,"]*)((?:,[a-z]+)*)"/gm;
+
+/** JSON names of a struct's members that are left out when zero and are not pointers. */
+function omittedWhenZero(folder: string, struct: string): string[] {
+  const [, body = ""] = new RegExp(`^type ${struct} struct {\\n([^]*?)^}`, "m").exec(goSource(folder)) ?? [];
+  return [...body.matchAll(FIELD)].flatMap(([, , type = "", name = "", options = ""]) => {
+    if (options.includes(",inline")) return omittedWhenZero(folder, type);
+    return options.includes(",omitempty") && !/^(\*|\[|map)/.test(type) ? [name] : [];
+  });
+}
+
+/** Marks them, where the schema says that they are scalars. */
+function markOmitted(definition: JsonObject, name: string): void {
+  const place = goTypeOf(name);
+  const { properties } = definition;
+  if (place === undefined || !isJsonObject(properties)) return;
+  for (const member of omittedWhenZero(place.folder, place.struct)) {
+    const schema = properties[member];
+    if (isJsonObject(schema) && ["boolean", "integer", "string"].some((type) => schema["type"] === type))
+      schema["omitZero"] = true;
+  }
+}
+
+const directory = join(modules, `k8s.io/kubernetes@v${KUBERNETES_VERSION}/api/openapi-spec/v3`);
 const definitions: JsonObject = {};
 for (const document of DOCUMENTS) Object.assign(definitions, schemasOf(join(directory, `${document}_openapi.json`)));
-const text = `${JSON.stringify({ kubernetes: KUBERNETES_VERSION, definitions: sorted(definitions) }).replaceAll(/"io\.k8s\.[^"]+":\{/g, "\n$&")}\n`;
+const stripped = sorted(definitions);
+for (const [name, definition] of Object.entries(stripped)) if (isJsonObject(definition)) markOmitted(definition, name);
+const lines = JSON.stringify({ kubernetes: KUBERNETES_VERSION, definitions: stripped });
+const text = `${lines.replaceAll(/"io\.k8s\.[^"]+":\{/g, "\n$&")}\n`;
 if (text.length > OUTPUT_BYTES_MAX)
   throw new Error(`the result has ${text.length} bytes, more than ${OUTPUT_BYTES_MAX}`);
 writeFileSync(OUTPUT, text);

@@ -14,6 +14,12 @@ export const DELETE_OPTIONS = `${META}DeleteOptions`;
 export const QUANTITY_FORMAT = "quantity";
 export const MICRO_TIME_FORMAT = "micro-time";
 
+/** A node of a built-in type's schema. */
+export interface BuiltinSchema extends SchemaNode {
+  /** Left out when it is false, 0 or empty, as Go's zero values are. Never published. */
+  readonly omitZero?: boolean;
+}
+
 /** What the published schema does not say of types that read and write themselves. */
 const SPECIAL: Readonly<Record<string, SchemaNode>> = {
   "io.k8s.apimachinery.pkg.api.resource.Quantity": { format: QUANTITY_FORMAT },

@@ -8,6 +8,7 @@ const PREFIX = "#/definitions/";
 
 /** Keywords that OpenAPI 2 does not have, or that older clients stumble over. */
 const DROPPED = new Set([
+  "omitZero",
   "oneOf",
   "anyOf",
   "allOf",

@@ -58,7 +58,8 @@ function render(schema: JsonObject): JsonObject {
     if (Object.keys(rest).length === 0) return reference;
     out["allOf"] = [reference];
   }
-  for (const [key, value] of Object.entries(rest)) out[key] = isSubSchema(key) ? renderAll(value) : value;
+  for (const [key, value] of Object.entries(rest))
+    if (key !== "omitZero") out[key] = isSubSchema(key) ? renderAll(value) : value;
   if (isJsonObject(properties))
     out["properties"] = Object.fromEntries(Object.entries(properties).map(([name, child]) => [name, renderAll(child)]));
   return out;

@@ -97,13 +97,16 @@ export class BuiltinResource implements ResourceDefinition {
     setGeneration(object, generation);
     if (subresource === "status") strategy.prepareStatusUpdate?.(object, old);
     else strategy.prepareUpdate?.(object, old);
-    if (hasGeneration && subresource !== "status" && contentChanged(object, old))
-      setGeneration(object, (generation ?? 0) + 1);
+    const changed =
+      contentChanged(object, old) ||
+      (strategy.countsAnnotations === true && !equalJson(object.metadata?.annotations, old.metadata?.annotations));
+    if (hasGeneration && subresource !== "status" && changed) setGeneration(object, (generation ?? 0) + 1);
   }
 
   validate(object: KubeObject, old: KubeObject | undefined): FieldError[] {
     const { strategy, nameRule, type } = this.traits;
-    const errors = metadataErrors(object, type, nameRule, { qualifiedFinalizers: true });
+    const qualifiedFinalizers = type.group !== "apiextensions.k8s.io"; // its own has no slash
+    const errors = metadataErrors(object, type, nameRule, { qualifiedFinalizers });
     errors.push(...(strategy.validate?.(object) ?? []));
     if (old !== undefined) errors.push(...(strategy.validateUpdate?.(object, old) ?? []));
     return errors;

@@ -2,6 +2,8 @@ import type { FieldError, KubeObject } from "@kedge/kube";
 
 /** What the schema of a built-in kind does not say. All functions are pure but for changing `object` in place. */
 export interface BuiltinStrategy<T extends KubeObject = KubeObject> {
+  /** Whether a change of annotations raises `metadata.generation`, too. */
+  readonly countsAnnotations?: boolean;
   /** After the schema's own defaults. */
   applyDefaults?(object: T): void;
   /** After `status` was cleared and `generation` set. */

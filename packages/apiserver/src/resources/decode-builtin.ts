@@ -8,7 +8,7 @@ import {
   memberSchema,
   type SchemaNode,
 } from "@kedge/kube";
-import { MICRO_TIME_FORMAT, QUANTITY_FORMAT } from "../openapi/builtin-schemas.ts";
+import { type BuiltinSchema, MICRO_TIME_FORMAT, QUANTITY_FORMAT } from "../openapi/builtin-schemas.ts";
 import { DecodeError } from "./decode-error.ts";
 
 /** Deeper objects only serve to exhaust the stack. */
@@ -44,7 +44,9 @@ function decodeMembers(object: JsonObject, schema: SchemaNode, path: string, unk
     }
     const decoded = decodeValue(value, known, childPath(path, key), unknown, depth + 1);
     const keep =
-      decoded !== undefined && !(isEmptyCollection(decoded, known) && schema.required?.includes(key) !== true);
+      decoded !== undefined &&
+      !isOmittedZero(decoded, known) &&
+      !(isEmptyCollection(decoded, known) && schema.required?.includes(key) !== true);
     if (keep) object[key] = decoded;
     else if (value === null && schema.properties === undefined && known.type === "string") object[key] = "";
     else delete object[key];
@@ -142,6 +144,10 @@ function isEmptyCollection(value: JsonValue, schema: SchemaNode): boolean {
   if (Array.isArray(value)) return value.length === 0;
   const isMap = isJsonObject(value) && typeof schema.additionalProperties === "object";
   return isMap && Object.keys(value).length === 0;
+}
+
+function isOmittedZero(value: JsonValue, schema: BuiltinSchema): boolean {
+  return schema.omitZero === true && (value === false || value === 0 || value === "");
 }
 
 function mismatch(value: JsonValue, type: string, path: string): DecodeError {

@@ -4,6 +4,7 @@ import {
   type CSIDriver,
   equalJson,
   type FieldError,
+  forbiddenError,
   invalidError,
   type HorizontalPodAutoscaler,
   type IngressClass,
@@ -82,7 +83,30 @@ export const persistentVolumeClaimStrategy: BuiltinStrategy<PersistentVolumeClai
     if (spec?.resources?.requests?.["storage"] === undefined) errors.push(requiredError("spec.resources[storage]"));
     return errors;
   },
+  validateUpdate: ({ spec }, { spec: old }) =>
+    equalJson(fixedOfClaim(spec, old), fixedOfClaim(old, old))
+      ? []
+      : [
+          forbiddenError(
+            "spec",
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+          ),
+        ],
 };
+
+type ClaimSpec = PersistentVolumeClaim["spec"];
+
+/** What of a claim must stay: it may grow, and be bound once. */
+function fixedOfClaim(spec: ClaimSpec, old: ClaimSpec): unknown {
+  const { resources, volumeName, storageClassName, ...rest } = { ...spec };
+  const { volumeAttributesClassName: _changeable, ...fixed } = rest as { volumeAttributesClassName?: string };
+  return {
+    ...fixed,
+    ...(old?.volumeName && { volumeName }),
+    ...(old?.storageClassName !== undefined && { storageClassName }),
+    limits: resources?.limits,
+  };
+}
 
 export const storageClassStrategy: BuiltinStrategy<StorageClass> = {
   applyDefaults(storageClass) {
@@ -94,8 +118,7 @@ export const storageClassStrategy: BuiltinStrategy<StorageClass> = {
     const errors: FieldError[] = [];
     if (!equalJson(parameters, old.parameters))
       errors.push(invalidError("parameters", parameters, "updates to parameters are forbidden."));
-    if (provisioner !== old.provisioner)
-      errors.push(invalidError("provisioner", provisioner, "updates to provisioner are forbidden."));
+    if (provisioner !== old.provisioner) errors.push(invalidError("provisioner", provisioner, "field is immutable"));
     return errors;
   },
 };
@@ -129,7 +152,7 @@ export const priorityClassStrategy: BuiltinStrategy<PriorityClass> = {
     priority.preemptionPolicy ||= "PreemptLowerPriority";
   },
   validateUpdate: ({ value }, old) =>
-    value === old.value ? [] : [invalidError("value", value, "may not be changed in an update.")],
+    value === old.value ? [] : [forbiddenError("value", "may not be changed in an update.")],
 };
 
 export const runtimeClassStrategy: BuiltinStrategy<RuntimeClass> = {
@@ -198,6 +221,18 @@ export const jobStrategy: BuiltinStrategy<Job> = {
     if (Object.keys(own.labels ?? {}).length === 0) own.labels = { ...metadata.labels };
   },
   validate: ({ spec }) => (spec === undefined ? [requiredError("spec")] : jobErrors(spec, "spec")),
+  validateUpdate({ spec }, { spec: old }) {
+    const errors: FieldError[] = [];
+    const fixed = (field: string, value: unknown, before: unknown) => {
+      if (!equalJson(value, before)) errors.push(invalidError(field, value, "field is immutable"));
+    };
+    fixed("spec.selector", spec?.selector, old?.selector);
+    fixed("spec.completionMode", spec?.completionMode, old?.completionMode);
+    if (spec?.completionMode !== "Indexed") fixed("spec.completions", spec?.completions, old?.completions);
+    // A job that waits may still be told where its pods go.
+    if (old?.suspend !== true) fixed("spec.template", spec?.template, old?.template);
+    return errors;
+  },
   selectableFields: ({ status }) => ({ "status.successful": String(status?.succeeded ?? 0) }),
 };
 

@@ -23,6 +23,7 @@ function selectorFixed(selector: LabelSelector | undefined, old: LabelSelector |
 }
 
 export const deploymentStrategy: BuiltinStrategy<Deployment> = {
+  countsAnnotations: true,
   applyDefaults({ spec }) {
     if (spec === undefined) return;
     spec.replicas ??= 1;

@@ -30,6 +30,8 @@ export interface ContainerContext {
   readonly volumes: ReadonlySet<string>;
   readonly hostNetwork: boolean;
   readonly init: boolean;
+  /** In a template, ports on the host's network need not be said twice. */
+  readonly template: boolean;
 }
 
 export function containerErrors(container: Container, field: string, context: ContainerContext): FieldError[] {
@@ -49,7 +51,7 @@ export function containerErrors(container: Container, field: string, context: Co
     errors.push(notSupportedError(`${field}.terminationMessagePolicy`, terminationMessagePolicy, MESSAGE_POLICIES));
   return [
     ...errors,
-    ...portErrors(container.ports ?? [], `${field}.ports`, context.hostNetwork),
+    ...portErrors(container.ports ?? [], `${field}.ports`, context),
     ...envErrors(container.env ?? [], `${field}.env`),
     ...envFromErrors(container, field),
     ...mountErrors(container.volumeMounts ?? [], `${field}.volumeMounts`, context.volumes),
@@ -58,7 +60,11 @@ export function containerErrors(container: Container, field: string, context: Co
   ];
 }
 
-function portErrors(ports: readonly ContainerPort[], path: string, hostNetwork: boolean): FieldError[] {
+function portErrors(
+  ports: readonly ContainerPort[],
+  path: string,
+  { hostNetwork, template }: ContainerContext,
+): FieldError[] {
   const errors: FieldError[] = [];
   const names = new Set<string>();
   for (const [index, port] of ports.entries()) {
@@ -73,7 +79,7 @@ function portErrors(ports: readonly ContainerPort[], path: string, hostNetwork: 
     if (!containerPort) errors.push(requiredError(`${field}.containerPort`));
     else errors.push(...portNumberErrors(containerPort, `${field}.containerPort`));
     if (hostPort !== undefined && hostPort !== 0) errors.push(...portNumberErrors(hostPort, `${field}.hostPort`));
-    if (hostNetwork && hostPort !== containerPort)
+    if (hostNetwork && hostPort !== containerPort && !(template && !hostPort))
       errors.push(
         invalidError(`${field}.hostPort`, hostPort ?? 0, "must match `containerPort` when `hostNetwork` is true"),
       );

@@ -14,7 +14,7 @@ import {
   type Toleration,
 } from "@kedge/kube";
 import { labelErrors } from "../metadata-validation.ts";
-import { containerErrors } from "./container-validation.ts";
+import { type ContainerContext, containerErrors } from "./container-validation.ts";
 import { volumeErrors } from "./volume-validation.ts";
 
 const RESTART_POLICIES = ["Always", "OnFailure", "Never"];
@@ -25,26 +25,30 @@ const TAINT_EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 /**
  * What is wrong with a pod's spec, alone or in a template.
  *
- * @param moreVolumes names that volume mounts may refer to besides `spec.volumes`.
+ * @param template set for a template's spec; `moreVolumes` are names that its mounts may refer to besides its volumes.
  */
 export function podSpecErrors(
   spec: PodSpec | undefined,
   path: string,
-  moreVolumes: readonly string[] = [],
+  template?: { readonly moreVolumes: readonly string[] },
 ): FieldError[] {
   if (spec === undefined) return [requiredError(path)];
   const volumes = volumeErrors(spec.volumes ?? [], `${path}.volumes`);
-  const volumeNames = new Set([...moreVolumes, ...(spec.volumes ?? []).map(({ name }) => name)]);
+  const volumeNames = new Set([...(template?.moreVolumes ?? []), ...(spec.volumes ?? []).map(({ name }) => name)]);
   return [
     ...volumes,
-    ...containersErrors(spec, path, volumeNames),
+    ...containersErrors(spec, path, { volumes: volumeNames, template: template !== undefined }),
     ...policyErrors(spec, path),
     ...placementErrors(spec, path),
     ...nameErrors(spec, path),
   ];
 }
 
-function containersErrors(spec: PodSpec, path: string, volumes: ReadonlySet<string>): FieldError[] {
+function containersErrors(
+  spec: PodSpec,
+  path: string,
+  context: Pick<ContainerContext, "volumes" | "template">,
+): FieldError[] {
   const errors: FieldError[] = [];
   const names = new Set<string>();
   const hostNetwork = spec.hostNetwork === true;
@@ -52,7 +56,7 @@ function containersErrors(spec: PodSpec, path: string, volumes: ReadonlySet<stri
   for (const list of ["containers", "initContainers"] as const)
     for (const [index, container] of (spec[list] ?? []).entries()) {
       const field = `${path}.${list}[${index}]`;
-      errors.push(...containerErrors(container, field, { volumes, hostNetwork, init: list === "initContainers" }));
+      errors.push(...containerErrors(container, field, { ...context, hostNetwork, init: list === "initContainers" }));
       if (names.has(container.name)) errors.push(duplicateError(`${field}.name`, container.name));
       names.add(container.name);
     }

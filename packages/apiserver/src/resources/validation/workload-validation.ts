@@ -107,7 +107,7 @@ export function templateErrors(
   const errors = [
     ...labelErrors(metadata?.labels, `${path}.metadata.labels`),
     ...annotationErrors(metadata?.annotations, `${path}.metadata.annotations`),
-    ...podSpecErrors(spec, `${path}.spec`, moreVolumes),
+    ...podSpecErrors(spec, `${path}.spec`, { moreVolumes }),
   ];
   if (alwaysRestarts && spec?.restartPolicy !== undefined && spec.restartPolicy !== "Always")
     errors.push(notSupportedError(`${path}.spec.restartPolicy`, spec.restartPolicy, ["Always"]));

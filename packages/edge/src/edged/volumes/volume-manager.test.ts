@@ -14,7 +14,7 @@ import { test } from "node:test";
 import type { Pod, Volume } from "@kedge/kube";
 import { hasCode } from "@kedge/runtime";
 import { nestedMountPoints } from "./nested-mount-points.ts";
-import { mountPointsBelow } from "./run-mount.ts";
+import { mountPointsBelow, mountTmpfs } from "./run-mount.ts";
 import { base64, mountOf, needsRoot, podWith, root, signal, VolumeNode } from "./volume-node.test-data.ts";
 
 test("emptyDir: a directory for everybody that outlives a restart of the agent", async () => {
@@ -100,6 +100,24 @@ test("configMap: items, modes and binary data; a change reaches the files", asyn
   await volumes.refresh(pod, signal);
   await volumes.prepare(pod, signal);
   assert.equal(readFileSync(join(directory, "conf/a.txt"), "utf8"), "new", "a running pod keeps what it has");
+});
+
+test("a full disk: the volume keeps what it has, nothing piles up, and it heals", { skip: needsRoot }, async () => {
+  await using node = new VolumeNode();
+  await mountTmpfs(node.rootDirectory, ["size=512k"], signal);
+  const pod = podWith({ name: "conf", configMap: { name: "big" } });
+  const volumes = await node.volumes();
+  const directory = node.path("kubernetes.io~configmap", "conf");
+  node.configMaps["big"] = { data: { k: "1".repeat(300_000) } };
+  await volumes.prepare(pod, signal);
+  node.configMaps["big"] = { data: { k: "2".repeat(300_000) } };
+  for (let tries = 0; tries < 3; tries += 1)
+    await assert.rejects(volumes.prepare(pod, signal), /MountVolume\.SetUp failed for volume "conf" : ENOSPC/);
+  assert.equal(readFileSync(join(directory, "k"), "utf8")[0], "1");
+  assert.equal(readdirSync(directory).length, 3);
+  node.configMaps["big"] = { data: { k: "3" } };
+  await volumes.prepare(pod, signal);
+  assert.equal(readFileSync(join(directory, "k"), "utf8"), "3");
 });
 
 const failures: { name: string; volume: Volume; code: string; message: RegExp }[] = [

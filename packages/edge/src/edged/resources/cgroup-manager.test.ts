@@ -85,7 +85,7 @@ test("writes version 2's files and enables the controllers that the kernel offer
       podPidsLimit: 50,
     });
     const read = (path: string) => readFileSync(join(root, path), "utf8");
-    await manager.ensureRoot({ cpu: "2", memory: "1Gi" });
+    assert.deepEqual(await manager.ensureRoot({ cpu: "2", memory: "1Gi" }), []);
     assert.equal(read("kubepods/cpu.weight"), "79");
     assert.equal(read("kubepods/memory.max"), String(1024 ** 3));
     assert.equal(read("cgroup.subtree_control"), "+cpuset +cpu +io +memory +pids");
@@ -96,6 +96,14 @@ test("writes version 2's files and enables the controllers that the kernel offer
     assert.equal(read("kubepods/podu1/memory.max"), String(64 * 1024 ** 2));
     assert.equal(read("kubepods/podu1/pids.max"), "50");
     assert.deepEqual(await manager.podUids(), ["u1"]);
+
+    rmSync(join(root, "kubepods/memory.max"));
+    mkdirSync(join(root, "kubepods/memory.max")); // the kernel says no
+    const failures = await manager.ensureRoot({ cpu: "2", memory: "1Mi" });
+    assert.deepEqual(
+      failures.map(({ details }) => details),
+      [{ code: "CgroupUnavailable", path: join(root, "kubepods/memory.max") }],
+    );
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -4,7 +4,13 @@ import { CgroupDirectories, type CgroupTree } from "./cgroup-directories.ts";
 import { CgroupError } from "./cgroup-error.ts";
 import { type CgroupHierarchy, parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
 import { type CgroupDriver, cgroupPath, kubepodsCgroup, podCgroup, podElement, qosCgroup } from "./cgroup-names.ts";
-import { burstableCpuShares, type CgroupOptions, milliCpuToShares, podCgroupValues } from "./cgroup-values.ts";
+import {
+  burstableCpuShares,
+  type CgroupOptions,
+  type CgroupValues,
+  milliCpuToShares,
+  podCgroupValues,
+} from "./cgroup-values.ts";
 import type { QosClass } from "./qos-class.ts";
 import { SystemdSlices } from "./systemd-slices.ts";
 import { quantityMilli, quantityValue } from "./quantity.ts";
@@ -51,17 +57,32 @@ export class CgroupManager {
     return new CgroupManager(hierarchies, options);
   }
 
-  /** Makes the tree for pods and limits it to what the node gives to pods. */
-  async ensureRoot(allocatable: PodsAllocatable): Promise<void> {
+  /**
+   * Makes the tree for pods and limits it to what the node gives to pods.
+   *
+   * @returns the limits that could not be set (the kernel refuses one below what pods use already): pods run all the
+   *   same, but nothing keeps them from what the node needs itself. To be logged.
+   * @throws CgroupError when there can be no tree.
+   */
+  async ensureRoot(allocatable: PodsAllocatable): Promise<CgroupError[]> {
     const root = this.#path(kubepodsCgroup(this.#options.cgroupRoot));
     await this.#tree.ensure(root);
-    await this.#tree.write(root, {
-      ...(allocatable.cpu !== undefined && { cpuShares: milliCpuToShares(quantityMilli(allocatable.cpu)) }),
-      ...(allocatable.memory !== undefined && { memoryLimitBytes: quantityValue(allocatable.memory) }),
-    });
     for (const qosClass of CLASSES) await this.#tree.ensure(this.#path(this.#qos(qosClass)));
-    await this.#tree.write(this.#path(this.#qos("BestEffort")), { cpuShares: milliCpuToShares(0) });
+    const { cpu, memory } = allocatable;
+    const failures: CgroupError[] = [];
+    const limit = async (path: string, values: CgroupValues) => {
+      try {
+        await this.#tree.write(path, values);
+      } catch (error) {
+        if (!(error instanceof CgroupError)) throw error;
+        failures.push(error);
+      }
+    };
+    if (cpu !== undefined) await limit(root, { cpuShares: milliCpuToShares(quantityMilli(cpu)) });
+    if (memory !== undefined) await limit(root, { memoryLimitBytes: quantityValue(memory) });
+    await limit(this.#path(this.#qos("BestEffort")), { cpuShares: milliCpuToShares(0) });
     await this.updateQos([]);
+    return failures;
   }
 
   /** Makes the pod's cgroup with its limits. @returns the sandbox' `cgroup_parent`. */

@@ -21,6 +21,8 @@ import {
 const AVAILABLE_TIMEOUT_MS = 60_000;
 const TWIN_TIMEOUT_MS = 30_000;
 const HTTP_TIMEOUT_MS = 5_000;
+/** How many pods an error tells of. */
+const DESCRIBED_PODS_MAX = 4;
 
 /** Creates what is missing. What is there stays as the user made it. */
 async function ensure<T extends KubeObject>(kube: KubeClient, type: ResourceType<T>, object: T, signal: AbortSignal) {
@@ -54,7 +56,7 @@ export async function sampleAppServes(kube: KubeClient, signal: AbortSignal): Pr
     },
     async () => {
       const pods = await kube.list(PODS, selector, signal);
-      return pods.items.map(describePod).join("; ") || "there are no pods";
+      return pods.items.slice(0, DESCRIBED_PODS_MAX).map(describePod).join("; ") || "there are no pods";
     },
     AVAILABLE_TIMEOUT_MS,
     signal,

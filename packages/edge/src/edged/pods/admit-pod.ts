@@ -1,6 +1,6 @@
 import type { Node, Pod } from "@kedge/kube";
 import { podRequests } from "../resources/pod-resources.ts";
-import { quantityMilli } from "../resources/quantity.ts";
+import { parseNano } from "../resources/quantity.ts";
 import { sysctlRefusal } from "../security/sysctl-admission.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { nodeMatches } from "./node-affinity.ts";
@@ -41,11 +41,12 @@ function checkResources(pod: Pod, { others, allocatable, maxPods }: AdmissionFac
   if (others.length + 1 > capacityPods) return outOf("pods", 1n, BigInt(others.length), BigInt(capacityPods));
   for (const [resource, wanted] of podRequests(pod)) {
     if (wanted === 0n) continue;
-    const capacity = amount(resource, allocatable[resource]);
-    if (capacity === undefined) {
+    const quantity = allocatable[resource];
+    if (quantity === undefined) {
       if (allocatable["cpu"] === undefined) continue; // the node's size is not known yet
-      return outOf(resource, wanted, 0n, 0n);
+      return outOf(resource, toUnit(resource, wanted), 0n, 0n);
     }
+    const capacity = parseNano(quantity); // as podRequests counts
     const used = others.reduce((sum, other) => sum + (podRequests(other).get(resource) ?? 0n), 0n);
     if (used + wanted > capacity)
       return outOf(resource, toUnit(resource, wanted), toUnit(resource, used), toUnit(resource, capacity));
@@ -53,14 +54,12 @@ function checkResources(pod: Pod, { others, allocatable, maxPods }: AdmissionFac
   return undefined;
 }
 
-/** `podRequests` counts in milli-units. */
-function amount(_resource: string, quantity: string | undefined): bigint | undefined {
-  return quantity === undefined ? undefined : BigInt(quantityMilli(quantity));
-}
+const NANO_PER_MILLI = 1_000_000n;
+const NANO_PER_UNIT = 1_000_000_000n;
 
 /** In messages CPU is in milli-cores, all else in whole units. */
-function toUnit(resource: string, milli: bigint): bigint {
-  return resource === "cpu" ? milli : milli / 1000n;
+function toUnit(resource: string, nano: bigint): bigint {
+  return nano / (resource === "cpu" ? NANO_PER_MILLI : NANO_PER_UNIT);
 }
 
 function outOf(resource: string, requested: bigint, used: bigint, capacity: bigint): PodVerdict {

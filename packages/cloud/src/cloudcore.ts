@@ -7,6 +7,7 @@ import { type Clock, CodedError, hasCode, type Logger, MessageBus } from "@kedge
 import type { CloudMessages, CloudNotices } from "./cloud-messages.ts";
 import { CloudHub, type CloudHubConfig } from "./cloudhub/cloudhub.ts";
 import { SyncRecords } from "./cloudhub/sync-records.ts";
+import { DeviceController } from "./devicecontroller/devicecontroller.ts";
 import { EdgeController } from "./edgecontroller/edgecontroller.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
 import { MonitorServer } from "./monitor-server.ts";
@@ -58,6 +59,8 @@ export async function startCloudCore(
   metrics.gauge("kedge_sync_record_writes_pending", "Sync records not written yet.", () => records.pendingWrites);
   const address = hubConfig.names.ipAddresses[0] ?? localAddress();
   const edgeController = scope.use(await EdgeController.start({ ...part("edgecontroller"), address }, signal));
+  if (config.modules.deviceController.enable)
+    scope.use(await DeviceController.start(config.modules.deviceController, part("devicecontroller"), signal));
   if (config.modules.syncController.enable)
     scope.use(new SyncController({ ...part("synccontroller"), records, view: edgeController.view }));
   // Last: nodes come when all who listen to them are there.

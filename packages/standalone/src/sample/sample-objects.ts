@@ -46,6 +46,7 @@ export function sampleDeployment(image: string, nodeName: string): Deployment {
         metadata: { labels },
         spec: {
           nodeSelector: { "kubernetes.io/hostname": nodeName },
+          dnsPolicy: "Default",
           terminationGracePeriodSeconds: 2,
           automountServiceAccountToken: false,
           containers: [
@@ -106,8 +107,8 @@ export function sampleDevice(nodeName: string): KubeObject & { spec: object } {
       nodeName,
       protocol: { protocolName: "mqtt" },
       properties: [
-        { name: "temperature", reportToCloud: true },
         { name: "target", reportToCloud: true, desired: { value: SAMPLE_TARGET } },
+        { name: "temperature", reportToCloud: true },
       ],
     },
   };

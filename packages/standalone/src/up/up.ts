@@ -193,7 +193,7 @@ function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], de
     propertyName === "target" ? "desired = reported" : "reported",
   ]);
   const rows = [["KIND", "NAME", "STATE", "DETAIL"], ["node", options.nodeName, "Ready", ""], ...podRows, ...twinRows];
-  const change = `[{"op":"replace","path":"/spec/properties/1/desired/value","value":"25"}]`;
+  const change = `[{"op":"replace","path":"/spec/properties/0/desired/value","value":"25"}]`;
   return `
 ${table(rows)}
 

@@ -177,7 +177,8 @@ export class EdgeHub extends Component {
 
   /** The same failure again and again is worth one line. */
   #tell(failure: HubError, retryMs: number): void {
-    const facts = { code: failure.code, retryMs: Math.round(retryMs), error: failure.cause ?? failure };
+    const cause = failure.cause instanceof Error ? failure.cause.message : undefined;
+    const facts = { code: failure.code, retryMs: Math.round(retryMs), cause };
     if (failure.message === this.#toldFailure) this.#deps.logger.debug(facts, failure.message);
     else this.#deps.logger.error(facts, failure.message);
     this.#toldFailure = failure.message;

@@ -131,6 +131,19 @@ test("puts labels right that say what the machine is, once, and leaves the other
   assert.equal(labels["mine"], "1");
 });
 
+test("knows its node as others change it", async () => {
+  using cloud = new NodeCloud();
+  await using reporter = await startReporter(cloud, () => READY);
+  await cloud.askedFor("patchNodeStatus", 1);
+  assert.ok(cloud.stored);
+  const { metadata } = cloud.stored;
+  cloud.stored = { ...cloud.stored, metadata: { ...metadata, labels: { ...metadata?.labels, disk: "ssd" } } };
+  cloud.clock.advance(11_000);
+  await cloud.clock.asleep();
+  assert.equal(reporter.node()?.metadata?.labels?.["disk"], "ssd");
+  assert.equal(cloud.count("patchNodeStatus"), 1);
+});
+
 test("without registerNode it waits for somebody to create the node", async () => {
   using cloud = new NodeCloud();
   await using _ = await startReporter(cloud, () => READY, false);

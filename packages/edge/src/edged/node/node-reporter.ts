@@ -211,13 +211,12 @@ export class NodeReporter extends Component {
     }
   }
 
-  // What was stored is as new as what we were answered, or newer: others change nodes, too.
+  // What is stored is as new as what we were answered, or newer: others change nodes, too.
   async #base(name: string): Promise<Node> {
     const stored = await this.#deps.bus.request("meta/getNode", { name }, this.#bounded());
-    const known = this.#node;
-    if (known === undefined || (stored !== undefined && stored.metadata?.uid === known.metadata?.uid))
-      return stored ?? { metadata: { name } };
-    return known;
+    const sameNode = this.#node === undefined || stored?.metadata?.uid === this.#node.metadata?.uid;
+    if (stored !== undefined && sameNode) this.#node = stored;
+    return this.#node ?? { metadata: { name } };
   }
 
   async #facts(): Promise<StatusFacts> {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Pod } from "@kedge/kube";
 import { hasCode } from "@kedge/runtime";
+import { CgroupDirectories } from "./cgroup-directories.ts";
 import { parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
 import { CgroupManager } from "./cgroup-manager.ts";
 import { SystemdSlices } from "./systemd-slices.ts";
@@ -155,6 +156,30 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
     await manager.removeAll();
   }
   assert.equal(existsSync(join(mountPoint("memory"), cgroupRoot)), false);
+});
+
+const unified = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(mountinfo)?.[1];
+const noCgroupV2 = process.getuid?.() !== 0 ? "needs root" : unified === undefined ? "needs a cgroup2 mount" : false;
+
+test("makes and removes cgroups in a real version 2 tree", { skip: noCgroupV2 }, async () => {
+  const mountPoint = unified ?? "";
+  const directories = new CgroupDirectories([{ version: 2, mountPoint, controllers: [] }]);
+  const path = `/kedge-test-${process.pid}-${Date.now()}`;
+  const sleeper = spawn("sleep", ["60"], { stdio: "ignore" });
+  try {
+    await once(sleeper, "spawn");
+    await directories.ensure(`${path}/kubepods/podu1`);
+    await directories.ensure(`${path}/kubepods/podu1`);
+    mkdirSync(join(mountPoint, path, "kubepods/podu1/container"));
+    writeFileSync(join(mountPoint, path, "kubepods/podu1/container/cgroup.procs"), String(sleeper.pid));
+    assert.deepEqual(await directories.children(`${path}/kubepods`), ["podu1"]);
+    await assert.rejects(directories.remove(path), (error) => hasCode(error, "CgroupBusy"));
+  } finally {
+    sleeper.kill("SIGKILL");
+    await once(sleeper, "exit");
+    await directories.remove(path);
+  }
+  assert.equal(existsSync(join(mountPoint, path)), false);
 });
 
 test("has systemd make slices, with every value", async () => {

@@ -1,49 +1,123 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Pod } from "@kedge/kube";
-import { admitPod, type AdmissionFacts } from "./admit-pod.ts";
+import type { Node, Pod, PodSpec } from "@kedge/kube";
+import { type AdmissionFacts, admitPod } from "./admit-pod.ts";
+import { container, pod } from "./pod.test-data.ts";
 
+const node: Node = { metadata: { name: "n", labels: { disk: "ssd", size: "5" } } };
 const facts: AdmissionFacts = {
   others: [],
-  allocatable: { cpu: "2", memory: "1Gi", pods: "110" },
+  allocatable: { cpu: "2", memory: "1Gi", pods: "3" },
   maxPods: 110,
-  nodeName: "edge",
-  node: undefined,
+  nodeName: "n",
+  node,
   allowedUnsafeSysctls: [],
 };
-const pod = (cpu: string, memory: string): Pod => ({
-  metadata: { name: "p", namespace: "default" },
-  spec: { nodeName: "edge", containers: [{ name: "c", resources: { requests: { cpu, memory } } }] },
-});
-
-const cases = [
-  { name: "takes what fits", pod: pod("10m", "8Mi"), verdict: undefined },
-  { name: "takes what fits exactly", pod: pod("2", "1Gi"), verdict: undefined },
-  {
-    name: "refuses too much CPU, and says so in milli-cores",
-    pod: pod("2500m", "8Mi"),
-    verdict: [
-      "OutOfcpu",
-      "Pod was rejected: Node didn't have enough resource: cpu, requested: 2500, used: 0, capacity: 2000",
+const asking = (requests: Record<string, string>) =>
+  pod({ containers: [container("app", { resources: { requests } })] });
+const onPort = (hostPort: number, hostIP?: string, protocol?: string) =>
+  pod({
+    containers: [
+      container("app", {
+        ports: [
+          {
+            containerPort: 1,
+            hostPort,
+            ...(hostIP !== undefined && { hostIP }),
+            ...(protocol !== undefined && { protocol }),
+          },
+        ],
+      }),
     ],
-  },
-  {
-    name: "refuses too much memory, and says so in bytes",
-    pod: pod("1", "2Gi"),
-    verdict: [
-      "OutOfmemory",
-      "Pod was rejected: Node didn't have enough resource: memory, requested: 2147483648, used: 0, capacity: 1073741824",
-    ],
-  },
-] as const;
-for (const { name, pod: wanted, verdict } of cases)
-  test(name, () => {
-    const given = admitPod(wanted, facts);
-    assert.deepEqual(given && [given.reason, given.message], verdict);
   });
+const affinity = (key: string, operator: string, values?: string[]): Partial<PodSpec> => ({
+  affinity: {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key, operator, ...(values !== undefined && { values }) }] }],
+      },
+    },
+  },
+});
+const tainted: Node = { ...node, spec: { taints: [{ key: "gone", value: "1", effect: "NoExecute" }] } };
 
-test("counts what other pods hold", () => {
-  const others = [pod("1500m", "8Mi")];
-  assert.equal(admitPod(pod("501m", "8Mi"), { ...facts, others })?.reason, "OutOfcpu");
-  assert.equal(admitPod(pod("500m", "8Mi"), { ...facts, others }), undefined);
+const cases: { name: string; pod: Pod; facts?: Partial<AdmissionFacts>; reason: string | undefined }[] = [
+  { name: "takes what fits", pod: asking({ cpu: "1", memory: "512Mi" }), reason: undefined },
+  {
+    name: "refuses too much CPU",
+    pod: asking({ cpu: "1500m" }),
+    facts: { others: [asking({ cpu: "600m" })] },
+    reason: "OutOfcpu",
+  },
+  { name: "refuses too much memory", pod: asking({ memory: "2Gi" }), reason: "OutOfmemory" },
+  {
+    name: "refuses a resource that the node does not have",
+    pod: asking({ "example.com/gpu": "1" }),
+    reason: "OutOfexample.com/gpu",
+  },
+  { name: "refuses one pod too many", pod: pod(), facts: { others: [pod(), pod(), pod()] }, reason: "OutOfpods" },
+  { name: "refuses another node's pod", pod: pod({ nodeName: "other" }), reason: "NodeName" },
+  {
+    name: "refuses a node selector that does not match",
+    pod: pod({ nodeSelector: { disk: "hdd" } }),
+    reason: "NodeAffinity",
+  },
+  { name: "takes a node selector that matches", pod: pod({ nodeSelector: { disk: "ssd" } }), reason: undefined },
+  {
+    name: "takes any selector while the node is not known",
+    pod: pod({ nodeSelector: { disk: "hdd" } }),
+    facts: { node: undefined },
+    reason: undefined,
+  },
+  {
+    name: "refuses an affinity that does not match",
+    pod: pod(affinity("disk", "NotIn", ["ssd"])),
+    reason: "NodeAffinity",
+  },
+  { name: "takes an affinity that matches", pod: pod(affinity("size", "Gt", ["4"])), reason: undefined },
+  { name: "refuses a taint that is not tolerated", pod: pod(), facts: { node: tainted }, reason: "TaintToleration" },
+  {
+    name: "takes a taint that is tolerated",
+    pod: pod({ tolerations: [{ operator: "Exists" }] }),
+    facts: { node: tainted },
+    reason: undefined,
+  },
+  {
+    name: "refuses a host port in use",
+    pod: onPort(80),
+    facts: { others: [onPort(80, "10.0.0.1")] },
+    reason: "NodePorts",
+  },
+  {
+    name: "takes the same port of another address",
+    pod: onPort(80, "10.0.0.2"),
+    facts: { others: [onPort(80, "10.0.0.1")] },
+    reason: undefined,
+  },
+  {
+    name: "takes the same port of another protocol",
+    pod: onPort(80, undefined, "UDP"),
+    facts: { others: [onPort(80)] },
+    reason: undefined,
+  },
+  {
+    name: "refuses another system's pod",
+    pod: pod({ nodeSelector: { "kubernetes.io/os": "windows" } }),
+    facts: { node: undefined },
+    reason: "PodOSSelectorNodeLabelDoesNotMatch",
+  },
+  {
+    name: "refuses a sysctl of the whole node",
+    pod: pod({ securityContext: { sysctls: [{ name: "kernel.pid_max", value: "1" }] } }),
+    reason: "SysctlForbidden",
+  },
+];
+for (const { name, pod: subject, facts: more, reason } of cases)
+  test(name, () => assert.equal(admitPod(subject, { ...facts, ...more })?.reason, reason));
+
+test("says how much was asked for", () => {
+  const verdict = admitPod(asking({ cpu: "1500m" }), { ...facts, others: [asking({ cpu: "600m" })] });
+  const expected =
+    "Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 600, capacity: 2000";
+  assert.equal(verdict?.message, expected);
 });

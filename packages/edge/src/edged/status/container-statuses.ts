@@ -49,7 +49,11 @@ function statusOf(
   let status =
     newest === undefined ? withoutRecord(pod, container, runtime, before, kind) : withRecord(container, newest, before);
   if (newest !== undefined) {
-    if (newest.state === "exited") say(status.state?.terminated, facts.messages.get(newest.id));
+    const said = facts.messages.get(newest.id) ?? "";
+    const known = before?.containerID === status.containerID ? before?.state?.terminated?.message : undefined;
+    if (said !== "") say(status.state?.terminated, said);
+    // The file that held the message may be gone with the pod's directory.
+    else if (status.state?.terminated !== undefined && known !== undefined) status.state.terminated.message = known;
     if (previous !== undefined) {
       status.lastState = stateOf(previous);
       say(status.lastState.terminated, facts.messages.get(previous.id));

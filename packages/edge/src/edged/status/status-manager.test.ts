@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { KubeApiError, type Pod } from "@kedge/kube";
+import { type Clock, deferred, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
+import type { EdgeMessages, EdgeNotices } from "../../edge-messages.ts";
+import { StatusManager } from "./status-manager.ts";
+
+const options = { timeout: 5_000 };
+const pod: Pod = { metadata: { name: "p", namespace: "d", uid: "u" }, spec: { containers: [] } };
+/** Time stands still: what is tried again is so because somebody said so. */
+const clock: Clock = {
+  ...systemClock,
+  sleep: (_ms, signal) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
+};
+
+function setUp() {
+  const bus = new MessageBus<EdgeMessages, EdgeNotices>();
+  const manager = new StatusManager({ bus, clock, logger: silentLogger });
+  return { bus, manager };
+}
+
+test("the newest status wins, and each is told once", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const patches: string[] = [];
+  const first = deferred();
+  const release = deferred();
+  const third = deferred();
+  bus.handle("meta/patchPodStatus", async ({ patch }) => {
+    patches.push(patch);
+    if (patches.length === 1) {
+      first.resolve();
+      await release.promise;
+    } else third.resolve();
+    return pod;
+  });
+  manager.set(pod, { phase: "Pending" });
+  await first.promise;
+  manager.set(pod, { phase: "Running" });
+  manager.set(pod, { phase: "Running", message: "newest" });
+  manager.set(pod, { phase: "Running", message: "newest" });
+  release.resolve();
+  await third.promise;
+  assert.deepEqual(
+    patches.map((patch) => (JSON.parse(patch) as { status: unknown }).status),
+    [{ phase: "Pending" }, { phase: "Running", message: "newest" }],
+  );
+});
+
+test("what could not be told is told when the link is back", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const failed = deferred();
+  const told = deferred();
+  let online = false;
+  bus.handle("meta/patchPodStatus", () => {
+    if (!online) {
+      failed.resolve();
+      throw new Error("not connected");
+    }
+    told.resolve();
+    return pod;
+  });
+  manager.set(pod, { phase: "Running" });
+  await failed.promise;
+  online = true;
+  manager.retryNow();
+  await told.promise;
+});
+
+test("the object is deleted after its last status, with its uid", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const calls: string[] = [];
+  const deleted = deferred<unknown>();
+  bus.handle("meta/patchPodStatus", ({ patch }) => {
+    calls.push(patch);
+    return pod;
+  });
+  bus.handle("meta/deletePod", ({ options: request }) => {
+    calls.push("delete");
+    deleted.resolve(request);
+  });
+  manager.set(pod, { phase: "Failed" });
+  manager.finish(pod);
+  assert.deepEqual(await deleted.promise, { gracePeriodSeconds: 0, preconditions: { uid: "u" } });
+  assert.equal(calls.length, 2);
+  assert.equal(calls[1], "delete");
+});
+
+test("a pod that is gone is not told of for ever", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  let tries = 0;
+  bus.handle("meta/patchPodStatus", () => {
+    tries += 1;
+    throw new KubeApiError({ code: 404, reason: "NotFound", message: "gone" });
+  });
+  const deleted = deferred();
+  bus.handle("meta/deletePod", () => deleted.resolve());
+  manager.set(pod, { phase: "Failed" });
+  await new Promise((resolve) => setImmediate(resolve));
+  manager.retryNow();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(tries, 1);
+});
+
+test("a status that somebody else changed is set right", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const told = [deferred<string>(), deferred<string>()] as const;
+  let count = 0;
+  bus.handle("meta/patchPodStatus", ({ patch }) => {
+    told[count === 0 ? 0 : 1].resolve(patch);
+    count += 1;
+    return pod;
+  });
+  manager.set(pod, { conditions: [{ type: "Ready", status: "True" }] });
+  await told[0].promise;
+  await new Promise((resolve) => setImmediate(resolve));
+  manager.observe({ ...pod, status: { conditions: [{ type: "Ready", status: "False", reason: "NodeNotReady" }] } });
+  assert.match(await told[1].promise, /"status":"True","reason":null/);
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { applyStrategicMergePatch, POD_STATUS_PATCH_SCHEMA, type PodStatus } from "@kedge/kube";
+import fc from "fast-check";
+import { isSame, statusPatch } from "./status-patch.ts";
+
+test("says nothing when nothing changed", () => {
+  assert.equal(statusPatch("u", { phase: "Running", conditions: [] }, { phase: "Running" }), undefined);
+});
+
+test("names the uid, and only what changed", () => {
+  const before: PodStatus = { phase: "Pending", hostIP: "h", message: "m" };
+  const patch = statusPatch("u", before, { phase: "Running", hostIP: "h" });
+  assert.deepEqual(JSON.parse(patch ?? ""), { metadata: { uid: "u" }, status: { phase: "Running", message: null } });
+});
+
+test("does not delete conditions of others that came meanwhile", () => {
+  const before: PodStatus = { conditions: [{ type: "example.com/up", status: "True" }] };
+  assert.equal(statusPatch("u", before, { conditions: [] })?.includes("delete") ?? false, false);
+});
+
+const ips = fc.uniqueArray(fc.constantFrom("10.0.0.1", "10.0.0.2", "10.0.0.3"), { maxLength: 3 });
+const condition = fc.record(
+  { status: fc.constantFrom("True", "False"), reason: fc.constantFrom("A", "B"), message: fc.constant("m") },
+  { requiredKeys: ["status"] },
+);
+const status = fc
+  .record(
+    {
+      phase: fc.constantFrom("Pending", "Running", "Failed"),
+      reason: fc.constantFrom("R", "S"),
+      podIPs: ips,
+      conditions: fc.tuple(condition, condition),
+      containerStatuses: fc.array(fc.record({ name: fc.constantFrom("a", "b"), restartCount: fc.nat(3) }), {
+        maxLength: 2,
+      }),
+    },
+    { requiredKeys: ["phase", "conditions"] },
+  )
+  .map(({ podIPs, conditions: [ready, initialized], ...rest }) => ({
+    ...rest,
+    ...(podIPs !== undefined && { podIPs: podIPs.map((ip) => ({ ip })) }),
+    conditions: [
+      { type: "Ready", ...ready },
+      { type: "Initialized", ...initialized },
+    ],
+  }));
+
+test("brings an API server from any status to any other", () => {
+  fc.assert(
+    fc.property(status, status, (before, after) => {
+      const patch = statusPatch("u", before as PodStatus, after as PodStatus);
+      const patched = applyStrategicMergePatch({ status: before }, JSON.parse(patch ?? "{}"), POD_STATUS_PATCH_SCHEMA);
+      const sorted = (value: PodStatus): PodStatus => ({
+        ...value,
+        podIPs: (value.podIPs ?? []).toSorted((a, b) => ((a.ip ?? "") < (b.ip ?? "") ? -1 : 1)),
+      });
+      assert.ok(isSame(sorted(patched.status as PodStatus), sorted(after as PodStatus)), patch);
+    }),
+  );
+});

@@ -61,7 +61,12 @@ export class Lane {
   get superseded(): boolean {
     const [head, next] = this.#waiting;
     return (
-      head !== undefined && next !== undefined && !isDelete(head) && !isAnswer(next) && uidOf(head) === uidOf(next)
+      head !== undefined &&
+      next !== undefined &&
+      !isDelete(head) &&
+      !isAnswer(head) &&
+      !isAnswer(next) &&
+      uidOf(head) === uidOf(next)
     );
   }
 }

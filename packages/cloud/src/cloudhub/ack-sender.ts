@@ -10,6 +10,8 @@ export const ACK_TIMEOUT_MS = 5_000;
 const QUICK_TRANSMISSIONS = 5;
 /** An answer whose asker did not take it for that often is dropped: the asker is gone (W17). */
 const ANSWER_TRANSMISSIONS_MAX = 5;
+/** The same, when news about the object waits behind it. */
+const ANSWER_TRANSMISSIONS_IN_THE_WAY_MAX = 2;
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const TICK_MS = 500;
@@ -167,7 +169,8 @@ export class AckSender {
   #timedOut(lane: Lane): void {
     const message = lane.head;
     this.#inFlight.delete(lane);
-    if (message !== undefined && isAnswer(message) && lane.transmissions >= ANSWER_TRANSMISSIONS_MAX) {
+    const answerMax = lane.length > 1 ? ANSWER_TRANSMISSIONS_IN_THE_WAY_MAX : ANSWER_TRANSMISSIONS_MAX;
+    if (message !== undefined && isAnswer(message) && lane.transmissions >= answerMax) {
       this.#deps.logger.debug({ resource: lane.key }, "nobody took the answer; dropped");
       this.#finish(lane);
     } else if (lane.superseded) this.#finish(lane);

@@ -14,6 +14,13 @@ import {
 
 /** Acknowledgements of one object within this time become one write. */
 const COALESCE_MS = 100;
+/**
+ * A record is not written more often than this: a busy object would cost more in records than in itself. Should we die in
+ * between, its last states are sent once more.
+ */
+const WRITE_AGAIN_MS = 2_000;
+/** Beyond this many, records that were written long enough ago are forgotten. */
+const RECENT_WRITES_KEPT = 1_024;
 const WRITES_MAX = 16;
 const RETRY_INITIAL_MS = 500;
 const RETRY_MAX_MS = 60_000;
@@ -48,6 +55,8 @@ export class SyncRecords extends Component {
   readonly #changes = new Map<string, Change>();
   /** Those of the changes that are still to be written, about in the order in which they are due. */
   readonly #pending = new Map<string, Change>();
+  /** When records were written last, oldest first. */
+  readonly #recentWrites = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
   #writing = 0;
@@ -129,7 +138,8 @@ export class SyncRecords extends Component {
 
   #change(node: string, object: SyncedObject, version: string | undefined): void {
     const key = recordKey(node, object);
-    const dueAt = this.#deps.clock.monotonic() + COALESCE_MS;
+    const now = this.#deps.clock.monotonic();
+    const dueAt = Math.max(now + COALESCE_MS, (this.#recentWrites.get(key) ?? -Infinity) + WRITE_AGAIN_MS);
     let change = this.#changes.get(key);
     if (change === undefined) {
       change = { node, object, version, writing: false, failures: 0, dueAt };
@@ -200,9 +210,21 @@ export class SyncRecords extends Component {
     } finally {
       this.#writing -= 1;
       change.writing = false;
+      this.#remember(key);
       // The watch may have been faster than the answer.
       this.#seen(key, this.#stored(key, change.object.namespace));
       if (this.#pending.size > 0) this.#schedule(this.#deps.clock.monotonic());
+    }
+  }
+
+  #remember(key: string): void {
+    const now = this.#deps.clock.monotonic();
+    this.#recentWrites.delete(key);
+    this.#recentWrites.set(key, now);
+    if (this.#recentWrites.size <= RECENT_WRITES_KEPT) return;
+    for (const [oldest, at] of this.#recentWrites) {
+      if (at + WRITE_AGAIN_MS > now) return;
+      this.#recentWrites.delete(oldest);
     }
   }
 

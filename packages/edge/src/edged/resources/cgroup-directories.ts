@@ -27,13 +27,16 @@ export interface CgroupTree {
 /** The same path in every cgroup tree of the machine, made by ourselves. */
 export class CgroupDirectories implements CgroupTree {
   readonly #hierarchies: readonly CgroupHierarchy[];
+  /** Those that limit something. */
+  readonly #active: readonly CgroupHierarchy[];
 
   constructor(hierarchies: readonly CgroupHierarchy[]) {
     this.#hierarchies = hierarchies;
+    this.#active = hierarchies.filter(({ idle }) => idle !== true);
   }
 
   async ensure(path: string): Promise<void> {
-    for (const hierarchy of this.#hierarchies) {
+    for (const hierarchy of this.#active) {
       let directory = hierarchy.mountPoint;
       for (const element of path.split("/").filter((name) => name !== "")) {
         if (hierarchy.version === 2) await enableControllers(directory);
@@ -46,7 +49,7 @@ export class CgroupDirectories implements CgroupTree {
   }
 
   async write(path: string, values: CgroupValues): Promise<void> {
-    for (const { version, mountPoint, controllers } of this.#hierarchies) {
+    for (const { version, mountPoint, controllers } of this.#active) {
       const directory = join(mountPoint, path);
       const files = version === 2 ? v2Files(values) : v1Files(values, controllers);
       for (const [file, value] of files) await put(join(directory, file), value);

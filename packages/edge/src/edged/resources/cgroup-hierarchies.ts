@@ -4,6 +4,8 @@ export interface CgroupHierarchy {
   readonly mountPoint: string;
   /** Version 1: the controllers, or `name=systemd`. Version 2: empty, `cgroup.controllers` tells. */
   readonly controllers: readonly string[];
+  /** The version 2 tree beside version 1's: it limits nothing, but runtimes leave directories in it. */
+  readonly idle?: boolean;
 }
 
 // Options of a version 1 mount that are not controllers.
@@ -17,8 +19,8 @@ const MOUNT_OPTIONS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The cgroup trees of this machine. On a hybrid layout the controllers are in version 1 trees, so the version 2 tree
- * beside them is left out: it has nothing to limit.
+ * The cgroup trees of this machine. On a hybrid layout the controllers are in version 1 trees, which come first; the
+ * version 2 tree beside them is `idle`.
  *
  * @param mountinfo text of `/proc/self/mountinfo`; see proc_pid_mountinfo(5).
  */
@@ -38,8 +40,8 @@ export function parseCgroupHierarchies(mountinfo: string): CgroupHierarchy[] {
     if (known === undefined || mountPoint.length < known.mountPoint.length)
       v1.set(key, { version: 1, mountPoint, controllers });
   }
-  if (v1.size > 0) return [...v1.values()];
-  return v2 === undefined ? [] : [v2];
+  if (v1.size === 0) return v2 === undefined ? [] : [v2];
+  return [...v1.values(), ...(v2 === undefined ? [] : [{ ...v2, idle: true }])];
 }
 
 /** Undoes the octal escapes of mountinfo: `\040` is a space. */

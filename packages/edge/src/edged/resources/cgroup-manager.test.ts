@@ -61,6 +61,7 @@ test("finds the trees of a hybrid machine", () => {
   assert.deepEqual(parseCgroupHierarchies(HYBRID), [
     { version: 1, mountPoint: "/sys/fs/cgroup/cpu,cpuacct", controllers: ["cpu", "cpuacct"] },
     { version: 1, mountPoint: "/sys/fs/cgroup/systemd", controllers: ["name=systemd"] },
+    { version: 2, mountPoint: "/sys/fs/cgroup/unified", controllers: [], idle: true },
   ]);
 });
 
@@ -111,6 +112,7 @@ test("writes version 2's files and enables the controllers that the kernel offer
 });
 
 const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
+const unified = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(mountinfo)?.[1];
 const memory = parseCgroupHierarchies(mountinfo).find(({ controllers }) => controllers.includes("memory"));
 const noCgroupV1 =
   process.getuid?.() !== 0 ? "needs root" : memory === undefined ? "needs cgroup v1's memory controller" : false;
@@ -141,7 +143,8 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
     assert.ok(existsSync(join(mountPoint("name=systemd"), parent)));
     assert.deepEqual(await manager.podUids(), ["11-22"]);
 
-    // As the runtime does: a cgroup of its own below the pod's, with a process in it.
+    // As the runtime does: a cgroup of its own below the pod's, with a process in it; in the idle tree, too.
+    if (unified !== undefined) mkdirSync(join(unified, parent, "container"), { recursive: true });
     mkdirSync(join(mountPoint("memory"), parent, "container"));
     writeFileSync(join(mountPoint("memory"), parent, "container", "cgroup.procs"), String(sleeper.pid));
     await assert.rejects(manager.removePod("11-22"), (error) => hasCode(error, "CgroupBusy"));
@@ -150,6 +153,7 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
     await manager.removePod("11-22");
     await manager.removePod("11-22");
     assert.equal(existsSync(join(mountPoint("memory"), parent)), false);
+    if (unified !== undefined) assert.equal(existsSync(join(unified, parent)), false);
     assert.deepEqual(await manager.podUids(), []);
   } finally {
     if (sleeper.exitCode === null) sleeper.kill("SIGKILL");
@@ -158,7 +162,6 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
   assert.equal(existsSync(join(mountPoint("memory"), cgroupRoot)), false);
 });
 
-const unified = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(mountinfo)?.[1];
 const noCgroupV2 = process.getuid?.() !== 0 ? "needs root" : unified === undefined ? "needs a cgroup2 mount" : false;
 
 test("makes and removes cgroups in a real version 2 tree", { skip: noCgroupV2 }, async () => {

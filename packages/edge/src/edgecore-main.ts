@@ -38,8 +38,9 @@ async function run(configPath: string): Promise<void> {
   const logger = createLogger({ program: "edgecore" });
   const stop = new AbortController();
   const signalled = new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.once(name, resolve);
+    for (const name of ["SIGINT", "SIGTERM", "SIGQUIT"] as const) process.once(name, resolve);
   });
+  process.on("SIGHUP", () => logger.info("SIGHUP changes nothing: restart edgecore to apply its configuration"));
   void signalled.then((name) => stop.abort(new Error(`stopped by ${name}`)));
   try {
     const config = readConfig(configPath, logger);

@@ -16,6 +16,8 @@ export interface CertificateConfig extends CertificateServer {
 export interface CertificateDeps {
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Whether this host's database knows the node: then it was here before, and may join again. */
+  readonly isKnownNode: () => Promise<boolean>;
   /** The token has served and can be forgotten. */
   readonly onTokenUsed?: (() => void) | undefined;
 }
@@ -61,7 +63,7 @@ export class CertificateManager {
       return stored.identity;
     }
     this.#deps.logger.info({ server: this.#config.httpServer, why: reasonOf(stored) }, "joining with the token");
-    const { joinWithToken } = await import("./obtain-certificate.ts"); // needed once in a node's life
+    const { joinWithToken, nodeExists } = await import("./obtain-certificate.ts"); // needed once in a node's life
     await joinWithToken(this.#config, token, signal);
     const joined = this.#load();
     if (joined.state !== "usable")
@@ -71,6 +73,11 @@ export class CertificateManager {
       });
     this.#deps.logger.info({ notAfter: new Date(joined.notAfterMs).toISOString() }, "certificate obtained");
     this.#deps.onTokenUsed?.();
+    if (!(await this.#deps.isKnownNode()) && (await nodeExists(this.#config, joined.identity, signal)) === true)
+      this.#deps.logger.warn(
+        { nodeName: this.#config.nodeName },
+        `the cluster has a node ${this.#config.nodeName} already: if it is another host, give one of them another hostnameOverride`,
+      );
     return joined.identity;
   }
 

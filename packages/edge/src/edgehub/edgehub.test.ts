@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { acknowledge, type Message, mqttUpload, newMessage, queryObject } from "@kedge/protocol";
-import { deferred, hasCode, MessageBus, silentLogger } from "@kedge/runtime";
+import { deferred, hasCode, type Logger, MessageBus, silentLogger } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
 import type { TlsIdentity } from "@kedge/transport";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "../edge-messages.ts";
 import { type CertificatePaths, saveCa, savePair } from "./certificate-files.ts";
 import { EdgeHub, type EdgeHubConfig } from "./edgehub.ts";
+import { StallingProxy } from "./stalling-proxy.test-data.ts";
 import { TestCloud } from "./test-cloud.test-data.ts";
 
 const NODE = "edge-1";
@@ -77,9 +78,9 @@ class HubBed implements AsyncDisposable {
     };
   }
 
-  async start(more: Partial<EdgeHubConfig> = {}): Promise<void> {
+  async start(more: Partial<EdgeHubConfig> = {}, logger: Logger = silentLogger): Promise<void> {
     const { bus, db, commits } = this;
-    const deps = { bus, db, commits, logger: silentLogger, onTokenUsed: () => void (this.tokenUsed = true) };
+    const deps = { bus, db, commits, logger, onTokenUsed: () => void (this.tokenUsed = true) };
     this.hub = await EdgeHub.start(this.config(more), deps, this.signal);
   }
 
@@ -432,5 +433,37 @@ describe("the link", () => {
     await bed.start();
     await bed.cloud.until(() => bed.cloud.links.length === 1);
     assert.ok(performance.now() - startedMs >= 1_000);
+  });
+
+  test("W35: a half-open link is noticed within one and a half heartbeats", async () => {
+    await using bed = await hubBed();
+    await using proxy = await StallingProxy.start(bed.cloud.server);
+    const heartbeatMs = 600;
+    await bed.start({ heartbeatMs, server: proxy.address });
+    await bed.connected.promise;
+    await bed.cloud.message("keepalive", "node");
+    const closed = bed.disconnected.promise;
+    proxy.stall();
+    const stalledMs = performance.now();
+    await closed;
+    const noticedMs = performance.now() - stalledMs;
+    assert.ok(noticedMs <= heartbeatMs * 1.5 + 300, `noticed after ${Math.round(noticedMs)} ms`);
+    await bed.cloud.until(() => bed.cloud.links.length === 2); // new connections get through
+  });
+
+  test("a node name that the cluster has already is worth a warning, unless it is our own", async () => {
+    for (const known of [false, true]) {
+      await using bed = await hubBed();
+      bed.cloud.nodes.add(NODE);
+      bed.bus.handle("meta/getNode", () => (known ? { metadata: { name: NODE } } : undefined));
+      const warnings: string[] = [];
+      const warn = (_facts: object | string, message?: string) => void warnings.push(message ?? "");
+      await bed.start({}, { ...silentLogger, warn });
+      await bed.connected.promise;
+      assert.equal(
+        warnings.some((text) => text.includes("give one of them another hostnameOverride")),
+        !known,
+      );
+    }
   });
 });

@@ -59,7 +59,7 @@ export class EdgeHub extends Component {
     const { logger, onTokenUsed } = deps;
     this.#certificates = new CertificateManager(
       { ...certificate, nodeName, timeoutMs: handshakeTimeoutMs },
-      { logger, clock, onTokenUsed },
+      { logger, clock, onTokenUsed, isKnownNode: () => this.#isKnownNode() },
     );
     this.#upstream = new UpstreamQueue(config, { ...deps, clock });
     this.#router = new DownstreamRouter(
@@ -97,6 +97,12 @@ export class EdgeHub extends Component {
       if (!failure.retryable) throw failure;
       this.#tell(failure, 0);
     }
+  }
+
+  async #isKnownNode(): Promise<boolean> {
+    const { bus } = this.#deps;
+    if (!bus.answers("meta/getNode")) return false;
+    return (await bus.request("meta/getNode", { name: this.#config.nodeName }, this.signal)) !== undefined;
   }
 
   #answer(): void {

@@ -60,6 +60,12 @@ export function explainFailure(thrown: unknown, address: string): HubError {
         { code: "ServerCertificateExpired", address },
       );
   }
+  // A Node server says no more than this to a certificate that it refuses.
+  if (code === "ECONNRESET" || code === "EPIPE")
+    return failure(
+      `${address} hung up before it answered: most likely it does not accept this node's certificate, then join again with a new token; else something between here and there cuts connections`,
+      { code: "HungUp", address },
+    );
   if (UNKNOWN_AUTHORITY.has(code))
     return failure(
       `${address} shows a certificate of another authority than ours: if the cloud was set up anew, join again with a new token`,

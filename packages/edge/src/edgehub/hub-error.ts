@@ -16,6 +16,7 @@ export class HubError extends CodedError<
   | { readonly code: "UnknownAuthority"; readonly address: string }
   | { readonly code: "ClockWrong"; readonly address: string }
   | { readonly code: "ServerCertificateExpired"; readonly address: string }
+  | { readonly code: "HungUp"; readonly address: string }
   | { readonly code: "CertificateRejected"; readonly address: string }
   | { readonly code: "ServerRefused"; readonly httpStatus: number; readonly retryAfterMs: number | undefined }
   | { readonly code: "ConnectFailed"; readonly address: string }
@@ -24,6 +25,7 @@ export class HubError extends CodedError<
   | { readonly code: "TokenExpired"; readonly expiredMs: number }
   | { readonly code: "TokenRefused" }
   | { readonly code: "CaHashMismatch"; readonly expected: string; readonly found: string }
+  | { readonly code: "BadConfig"; readonly path: string }
   | { readonly code: "BadCertificate"; readonly reason: string }
 > {
   override readonly retryable = !NEEDS_SOMEBODY.has(this.details.code);
@@ -36,4 +38,5 @@ const NEEDS_SOMEBODY: ReadonlySet<string> = new Set([
   "TokenRefused",
   "CaHashMismatch",
   "BadCertificate",
+  "BadConfig",
 ]);

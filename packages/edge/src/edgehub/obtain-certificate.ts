@@ -47,6 +47,27 @@ export async function renewCertificate(
   await requestCertificate(server, { ca: present.ca, headers: {}, identity: present }, signal);
 }
 
+/**
+ * Whether the cluster has a node of our name already. `keadm join` asks the same question.
+ *
+ * @returns `undefined` if the server does not say.
+ */
+export async function nodeExists(
+  { nodeName, httpServer, timeoutMs }: CertificateServer,
+  identity: { readonly ca: string; readonly cert: string; readonly key: string },
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  try {
+    const path = `/node/${encodeURIComponent(nodeName)}`;
+    const { ca, cert, key } = identity;
+    const { httpStatus } = await call({ server: httpServer, path, ca, identity: { cert, key }, timeoutMs }, signal);
+    return httpStatus === 200 ? true : httpStatus === 404 ? false : undefined;
+  } catch {
+    signal.throwIfAborted();
+    return undefined; // joining itself will say what is wrong
+  }
+}
+
 async function fetchCa(
   { httpServer, timeoutMs }: CertificateServer,
   hash: string,

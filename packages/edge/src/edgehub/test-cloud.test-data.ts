@@ -123,6 +123,8 @@ export class TestCloud implements AsyncDisposable {
   readonly certificateRequests: CertificateRequestSeen[] = [];
   readonly links: WebSocketLink[] = [];
   readonly linkRequests: LinkRequest[] = [];
+  /** Nodes that `/node/{name}` knows. */
+  readonly nodes = new Set<string>();
   readonly received: Message[] = [];
   /** What to do with each message; may answer. */
   onMessage: (message: Message, link: WebSocketLink) => void = () => undefined;
@@ -141,6 +143,10 @@ export class TestCloud implements AsyncDisposable {
       { cert: identity.cert, key: identity.key, ca: identity.ca, requestCert: true, rejectUnauthorized: false },
       (request, response) => {
         if (request.url === "/ca.crt") return void response.end(authority.der);
+        if (request.url?.startsWith("/node/") === true) {
+          response.writeHead(this.nodes.has(request.url.slice("/node/".length)) ? 200 : 404).end();
+          return;
+        }
         const chunks: Buffer[] = [];
         request.on("data", (chunk: Buffer) => chunks.push(chunk));
         request.on("end", () => {
@@ -161,9 +167,11 @@ export class TestCloud implements AsyncDisposable {
     );
   }
 
-  static async start(): Promise<TestCloud> {
+  /** @param validity of the server's certificate. */
+  static async start(validity: Pick<IssueOptions, "notBefore" | "notAfter"> = {}): Promise<TestCloud> {
     const authority = await TestAuthority.create();
-    const cloud = new TestCloud(authority, await authority.identity("CN=KubeEdge,O=KubeEdge", { server: true }));
+    const identity = await authority.identity("CN=KubeEdge,O=KubeEdge", { server: true, ...validity });
+    const cloud = new TestCloud(authority, identity);
     cloud.#https.listen(0, "127.0.0.1");
     await once(cloud.#https, "listening");
     await cloud.open();

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NODES, SECRETS } from "@kedge/kube";
 import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
+import { programCommand } from "@kedge/standalone";
 import { freePort, TestKubernetes, TestProcess } from "@kedge/testing";
 import { waitForObject } from "./wait-for-object.ts";
 
@@ -89,7 +90,8 @@ class ProcessCloud implements TestCloud {
   }
 
   async start(): Promise<void> {
-    this.#process = TestProcess.start("cloud", process.execPath, this.#command, this.#logFile);
+    const [program = "", ...args] = this.#command;
+    this.#process = TestProcess.start("cloud", program, args, this.#logFile);
     await Promise.race([this.#ready(), this.#process.ended.then((how) => Promise.reject(new Error(how)))]).catch(
       (error: unknown) => {
         throw new Error(`the cloud did not become ready:\n${this.logTail()}`, { cause: error });
@@ -152,9 +154,8 @@ export const startEmbeddedCloud: StartCloud = async (dir, address) => {
   const kubeconfig = join(dir, "admin.kubeconfig");
   const cloudPorts = await ports();
   const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
-  const main = join(root, "dist/kedge/main.mjs");
   const command = [
-    main,
+    ...programCommand("kedge"),
     "control-plane",
     "--state-dir",
     dir,
@@ -177,7 +178,7 @@ export const startKubernetesCloud: StartCloud = async (dir, address) => {
   const cloudPorts = await ports();
   const kubeconfig = kubernetes.adminKubeconfig;
   const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
-  const command = [join(root, "dist/cloudcore/main.mjs"), "--config", config];
+  const command = [...programCommand("cloudcore"), "--config", config];
   const facts = { address, ports: cloudPorts, kubeconfig, command, logFile: join(dir, "cloud.log") };
   const cloud = new ProcessCloud(facts, scope.move());
   try {

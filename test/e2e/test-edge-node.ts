@@ -3,13 +3,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ContainerState } from "@kedge/cri";
+import { programCommand } from "@kedge/standalone";
 import { freePort, TestContainerd, TestProcess } from "@kedge/testing";
 import { removeCgroups } from "./remove-cgroups.ts";
 import type { TestCloud } from "./test-cloud.ts";
 
 const WAIT_MS = 30_000;
 const POLL_MS = 50;
-const root = join(import.meta.dirname, "../..");
 
 export interface EdgeNodeOptions {
   readonly name: string;
@@ -100,7 +100,7 @@ export class TestEdgeNode implements AsyncDisposable {
   }
 
   async startAgent(): Promise<void> {
-    const command = [join(root, "kedge"), "edgecore", "--config", this.#config];
+    const command = [...programCommand("edgecore"), "--config", this.#config];
     const [program = "", ...args] =
       this.#netns === undefined ? command : ["ip", "netns", "exec", this.#netns, ...command];
     this.#agent = TestProcess.start(`edgecore ${this.name}`, program, args, this.#logFile);

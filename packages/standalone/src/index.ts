@@ -1,1 +1,1 @@
-export {};
+export { programCommand } from "./programs.ts";

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const SOURCES = {
@@ -8,16 +8,13 @@ const SOURCES = {
   sensor: "packages/standalone/src/sample/sensor-main.ts",
 } as const;
 
-/** An agent shares its small host with the work: it trades a little speed for memory. */
-const FLAGS: Partial<Record<keyof typeof SOURCES, readonly string[]>> = {
-  edgecore: ["--max-semi-space-size=1", "--v8-pool-size=1", "--optimize-for-size"],
-};
-
 const root = join(import.meta.dirname, "../../..");
+/** An agent shares its small host with the work: it trades a little speed for memory. */
+const agentFlags = readFileSync(join(root, "packages/edge/node-flags"), "utf8").trim().split(" ");
 
 /** How to start one of the programs: its bundle, where there is one, else its sources. */
 export function programCommand(name: keyof typeof SOURCES): string[] {
   const bundle = join(root, "dist", name, "main.mjs");
   const file = existsSync(bundle) ? bundle : join(root, SOURCES[name]);
-  return [process.execPath, ...(FLAGS[name] ?? []), file];
+  return [process.execPath, ...(name === "edgecore" ? agentFlags : []), file];
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyStrategicMergePatch, POD_STATUS_PATCH_SCHEMA, type PodStatus } from "@kedge/kube";
+import { applyStrategicMergePatch, type Pod, POD_STATUS_PATCH_SCHEMA, type PodStatus } from "@kedge/kube";
 import fc from "fast-check";
 import { isSame, statusPatch } from "./status-patch.ts";
 
@@ -50,12 +50,16 @@ test("brings an API server from any status to any other", () => {
   fc.assert(
     fc.property(status, status, (before, after) => {
       const patch = statusPatch("u", before as PodStatus, after as PodStatus);
-      const patched = applyStrategicMergePatch({ status: before }, JSON.parse(patch ?? "{}"), POD_STATUS_PATCH_SCHEMA);
+      const patched = applyStrategicMergePatch<Pod>(
+        { status: before as PodStatus },
+        JSON.parse(patch ?? "{}"),
+        POD_STATUS_PATCH_SCHEMA,
+      );
       const sorted = (value: PodStatus): PodStatus => ({
         ...value,
         podIPs: (value.podIPs ?? []).toSorted((a, b) => ((a.ip ?? "") < (b.ip ?? "") ? -1 : 1)),
       });
-      assert.ok(isSame(sorted(patched.status as PodStatus), sorted(after as PodStatus)), patch);
+      assert.ok(isSame(sorted(patched.status ?? {}), sorted(after as PodStatus)), patch ?? "");
     }),
   );
 });

@@ -17,6 +17,8 @@ export const CONNECTIONS_MAX = 4096;
 /** A reader that takes nothing for so long is cut off; its client begins anew. */
 const STALLED_READER_MS_MAX = 60_000;
 
+const STOP_MS_MAX = 5_000;
+
 /** A request as it came over the wire; who asks is still to be found out. */
 export interface WireRequest {
   readonly method: string;
@@ -117,10 +119,16 @@ export class HttpsServer extends Component {
   protected override async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => void this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    // Requests under way end by themselves, watches by the signal.
+    // Requests under way end by themselves, watches by the signal; a caller who does not read is not waited for long.
+    const impatient = setTimeout(() => this.#destroySockets(), STOP_MS_MAX);
     await Promise.allSettled(this.#serving);
-    for (const socket of this.#sockets) socket.destroy();
+    clearTimeout(impatient);
+    this.#destroySockets();
     await closed;
+  }
+
+  #destroySockets(): void {
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -166,13 +174,22 @@ async function send(
   if (typeof body === "string" || body instanceof Uint8Array) {
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     response.writeHead(status, { ...headers, "content-length": bytes.length });
-    await new Promise<void>((resolve) => response.end(headOnly ? undefined : bytes, resolve));
+    await ended(response, headOnly ? undefined : bytes);
     return;
   }
   response.writeHead(status, headers);
   response.flushHeaders(); // so that the caller of a watch knows it has begun
   for await (const part of body) if (!response.write(part)) await drained(response, signal);
-  await new Promise<void>((resolve) => response.end(resolve));
+  await ended(response);
+}
+
+/** Sends the last bytes; also resolves when the caller has left, who will not tell us that they arrived. */
+async function ended(response: ServerResponse, bytes?: Uint8Array): Promise<void> {
+  if (response.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.once("close", resolve);
+  response.end(bytes, resolve);
+  await promise;
 }
 
 async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {

@@ -141,7 +141,7 @@ function checkLog(stateDir: string): void {
     else replayed.set(stored.key, stored.json);
   }
   assert.deepEqual(
-    [...replayed].toSorted(),
+    [...replayed].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     log.list(prefix).map(({ key, json }) => [key, json]),
   );
 }

@@ -25,12 +25,14 @@ export class DeviceControllerHarness implements AsyncDisposable {
   readonly namespace: string;
   readonly #scope = new AsyncDisposableStack();
   readonly #sent: Message[] = [];
+  readonly #statuses: Informer<DeviceStatus>;
   #wake = deferred();
   controller: DeviceController | undefined;
 
   constructor(kubernetes: TestKubernetes, namespace: string) {
     this.kube = this.#scope.use(kubernetes.connect());
     this.namespace = namespace;
+    this.#statuses = this.#scope.use(new Informer<DeviceStatus>(this.kube, DEVICE_STATUSES, { namespace }));
     this.#scope.use(
       this.bus.handle("hub/send", (message) => {
         this.#sent.push(message);
@@ -111,9 +113,8 @@ export class DeviceControllerHarness implements AsyncDisposable {
 
   /** Resolves with the status once it is as wished. */
   async status(name: string, wished: (status: DeviceStatus) => boolean): Promise<DeviceStatus> {
-    await using informer = new Informer<DeviceStatus>(this.kube, DEVICE_STATUSES, { namespace: this.namespace });
     const found = deferred<DeviceStatus>();
-    using _ = informer.onChange((_old, status) => {
+    using _ = this.#statuses.onChange((_old, status) => {
       if (status?.metadata?.name === name && wished(status)) found.resolve(status);
     });
     return await found.promise;

@@ -5,7 +5,7 @@ import { TestKubernetes } from "@kedge/testing";
 import { CRDS, DeviceControllerHarness } from "./devicecontroller-harness.ts";
 
 const skip = TestKubernetes.missing();
-const options = { skip, timeout: 60_000 };
+const options = { skip, timeout: 20_000 };
 let kubernetes: TestKubernetes;
 let count = 0;
 

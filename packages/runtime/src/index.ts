@@ -11,3 +11,13 @@ export { renderConfig } from "./config/config-defaults.ts";
 export type { ConfigSchema, DurationMs } from "./config/config-schema.ts";
 export type { ConfigWarning } from "./config/config-walk.ts";
 export { parseGoDuration } from "./config/go-duration.ts";
+export {
+  Counter,
+  DURATION_BOUNDS_SECONDS,
+  Gauge,
+  Histogram,
+  type MetricOptions,
+  METRICS_CONTENT_TYPE,
+  Metrics,
+  MetricsError,
+} from "./metrics.ts";

@@ -8,7 +8,8 @@ export function withoutToken(yaml: string): string {
   const node = parseDocument(yaml).getIn(TOKEN_PATH, true);
   if (!isScalar(node) || node.range === undefined || node.range === null || node.value === "") return yaml;
   const [start, end] = node.range;
-  return `${yaml.slice(0, start)}""${yaml.slice(end)}`;
+  const lineEnd = yaml.slice(start, end).endsWith("\n") ? "\n" : ""; // a block scalar's range has it
+  return `${yaml.slice(0, start)}""${lineEnd}${yaml.slice(end)}`;
 }
 
 /** Forgets the join token in the file: whoever reads it later cannot join with it. @throws if it cannot be written */

@@ -8,9 +8,9 @@ const ECDSA_WITH_SHA256 = objectIdentifier("1.2.840.10045.4.3.2");
 function subject(nodeName: string): Buffer {
   const parts = [
     ["2.5.4.6", "CN"],
-    ["2.5.4.10", NODES_GROUP],
-    ["2.5.4.7", "Hangzhou"],
     ["2.5.4.8", "Zhejiang"],
+    ["2.5.4.7", "Hangzhou"],
+    ["2.5.4.10", NODES_GROUP],
     ["2.5.4.3", nodeUserName(nodeName)],
   ] as const;
   return sequence(...parts.map(([type, value]) => set(sequence(objectIdentifier(type), printableString(value)))));

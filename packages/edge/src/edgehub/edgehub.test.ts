@@ -20,7 +20,7 @@ function saveIdentity(paths: CertificatePaths, identity: TlsIdentity): void {
   savePair(paths, identity);
 }
 
-const CERTIFICATE_SUBJECT = `C=CN,O=system:nodes,L=Hangzhou,ST=Zhejiang,CN=system:node:${NODE}`;
+const CERTIFICATE_SUBJECT = `C=CN,ST=Zhejiang,L=Hangzhou,O=system:nodes,CN=system:node:${NODE}`;
 
 /** A folder for files and a bus for one hub; the hub can be started several times over the same files. */
 class HubBed implements AsyncDisposable {

@@ -20,10 +20,18 @@ export function planStore(
   if (buriedVersion !== undefined && compareResourceVersions(arrived.resourceVersion, buriedVersion) <= 0)
     return "stale";
   if (stored === undefined) return "store";
-  // Same name, other UID: deleted and created anew. The dead one's UID is buried, so that its late copies stay out.
+  // Same name, other UID: deleted and created anew, or of another cluster, whose versions start lower.
   if (stored.uid !== arrived.uid) return "store";
   if (arrived.resourceVersion === undefined) return "store";
   return compareResourceVersions(arrived.resourceVersion, stored.resourceVersion) > 0 ? "store" : "stale";
+}
+
+/**
+ * Whether the object that an arrival of another UID replaces is dead for sure, so that its late copies can be kept out. If
+ * the arrival is the older one, it may itself be a late copy, and what it replaces will come again.
+ */
+export function isDeadPredecessor(stored: Incarnation, arrived: Incarnation): boolean {
+  return stored.uid !== arrived.uid && compareResourceVersions(arrived.resourceVersion, stored.resourceVersion) > 0;
 }
 
 /** Whether a deletion means the row that we have. Without a UID it means whatever has the name, as KubeEdge's does. */

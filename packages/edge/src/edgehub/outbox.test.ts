@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createEvent, type Message, mqttUpload } from "@kedge/protocol";
+import { hasCode, silentLogger } from "@kedge/runtime";
+import { GroupCommit, openDatabase } from "@kedge/sqlite";
+import { Outbox, OUTBOX_EVENTS_MAX, OUTBOX_MESSAGES_MAX } from "./outbox.ts";
+
+function openOutbox(path = ":memory:") {
+  const db = openDatabase({ path });
+  const commits = new GroupCommit(db, { pendingMax: 50_000 });
+  return {
+    db,
+    outbox: new Outbox(db, commits, silentLogger),
+    [Symbol.dispose]() {
+      commits[Symbol.dispose]();
+      db.close();
+    },
+  };
+}
+
+const event = (n: number) =>
+  createEvent({ metadata: { namespace: "default", name: `e${n}` }, involvedObject: {} } as never);
+
+function all(outbox: Outbox): Message[] {
+  const messages: Message[] = [];
+  for (let page = outbox.after(0); page.length > 0; page = outbox.after(page.at(-1)?.seq ?? 0))
+    messages.push(...page.map(({ message }) => message));
+  return messages;
+}
+
+test("gives back what was accepted, in order, page by page, until it is confirmed", async () => {
+  using bed = openOutbox();
+  const messages = Array.from({ length: 100 }, (_, n) => mqttUpload("t", String(n)));
+  await Promise.all(messages.map((message) => bed.outbox.add(message)));
+  assert.deepEqual(
+    all(bed.outbox).map(({ content }) => content),
+    messages.map(({ content }) => content),
+  );
+  await bed.outbox.removeUpTo(bed.outbox.after(0)[9]?.seq ?? 0);
+  assert.equal(bed.outbox.waiting, 90);
+  assert.equal(all(bed.outbox)[0]?.content, "10");
+});
+
+test("a message that is sent again by its component waits only once", async () => {
+  using bed = openOutbox();
+  const message = mqttUpload("t", "1");
+  await bed.outbox.add(message);
+  await bed.outbox.add(message);
+  assert.equal(bed.outbox.waiting, 1);
+});
+
+test("of events the oldest go", async () => {
+  using bed = openOutbox();
+  const events = Array.from({ length: OUTBOX_EVENTS_MAX + 5 }, (_, n) => event(n));
+  await Promise.all(events.map((message) => bed.outbox.add(message)));
+  assert.equal(bed.outbox.waiting, OUTBOX_EVENTS_MAX);
+  assert.equal(all(bed.outbox)[0]?.route.resource, "default/event/e5");
+});
+
+test("W-03: reports are refused when the outbox is full, after events have made room", async () => {
+  using bed = openOutbox();
+  const { outbox } = bed;
+  await outbox.add(event(1));
+  const reports = Array.from({ length: OUTBOX_MESSAGES_MAX }, (_, n) => mqttUpload("t", String(n)));
+  await Promise.all(reports.map((message) => outbox.add(message)));
+  assert.equal(outbox.waiting, OUTBOX_MESSAGES_MAX);
+  assert.ok(all(outbox).every(({ route }) => route.operation === "upload"));
+  await assert.rejects(outbox.add(mqttUpload("t", "x")), (error) => hasCode(error, "QueueFull"));
+  await assert.rejects(outbox.add(event(2)), (error) => hasCode(error, "QueueFull"));
+  await outbox.removeUpTo(outbox.after(0)[0]?.seq ?? 0);
+  await outbox.add(mqttUpload("t", "x"));
+});
+
+test("W-04: holds the same as a plain list would, whatever happens to it", async () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.record({ kind: fc.constant("add" as const), again: fc.boolean() }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant("confirm" as const),
+          share: fc.double({ min: 0, max: 1, noNaN: true }),
+        }),
+      },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant("reopen" as const) }) },
+    ),
+    { maxLength: 40 },
+  );
+  await fc.assert(
+    fc.asyncProperty(steps, async (script) => {
+      using bed = openOutbox();
+      const commits = new GroupCommit(bed.db);
+      let { outbox } = bed;
+      const model: { seq: number; content: unknown; message: Message }[] = [];
+      for (const step of script) {
+        if (step.kind === "reopen") outbox = new Outbox(bed.db, commits, silentLogger);
+        else if (step.kind === "confirm") {
+          const upTo = model[Math.floor(step.share * (model.length - 1))]?.seq ?? 0;
+          await outbox.removeUpTo(upTo);
+          model.splice(0, model.filter(({ seq }) => seq <= upTo).length);
+        } else {
+          const old = step.again ? model.at(-1)?.message : undefined;
+          const message = old ?? mqttUpload("t", String(Math.random()));
+          await outbox.add(message);
+          if (old === undefined) {
+            const seq = outbox.after(model.at(-1)?.seq ?? 0)[0]?.seq ?? 0;
+            model.push({ seq, content: message.content, message });
+          }
+        }
+        assert.equal(outbox.waiting, model.length);
+        assert.deepEqual(
+          all(outbox).map(({ content }) => content),
+          model.map(({ content }) => content),
+        );
+      }
+    }),
+    { numRuns: 50 },
+  );
+});

@@ -18,7 +18,6 @@ export async function startKubernetes(): Promise<TestKubernetes> {
     const files = readdirSync(crds).flatMap((file) => ["-f", joinPath(crds, file)]);
     await kubernetes.kubectl("apply", ...files);
     await kubernetes.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s");
-    await kubernetes.kubectl("create", "namespace", "kubeedge");
     return kubernetes;
   } catch (error) {
     await kubernetes[Symbol.asyncDispose]();

@@ -1,10 +1,9 @@
-import { generateKeyPairSync, createPrivateKey } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
 import { request } from "node:https";
 import { acknowledge, decodeMessage, encodeMessage, keepalive, type Message } from "@kedge/protocol";
 import { WebSocket } from "ws";
 import { encodeName } from "../src/cloudhub/pki/certificate-builder.ts";
 import { bitString, element, integer, oid, sequence } from "../src/cloudhub/pki/der.ts";
-import { sign } from "node:crypto";
 import { derToPem } from "../src/cloudhub/pki/pem.ts";
 
 /** Certificates and key of a joined edge, as PEM. */
@@ -89,13 +88,15 @@ type Predicate = (message: Message) => boolean;
 /** Plays a stock edge on a plain WebSocket: acknowledges what it is told to, records all. */
 export class StockEdge implements AsyncDisposable {
   readonly received: Message[] = [];
+  readonly node: string;
   readonly socket: WebSocket;
   readonly closed: Promise<{ code: number; reason: string }>;
   /** Which messages are acknowledged; a stock edge acknowledges all that it stores. */
   acknowledges: Predicate = (message) => message.route.group === "resource";
   readonly #waiting = new Set<{ matches: Predicate; resolve: (message: Message) => void }>();
 
-  private constructor(socket: WebSocket) {
+  private constructor(node: string, socket: WebSocket) {
+    this.node = node;
     this.socket = socket;
     this.closed = new Promise((resolve) =>
       socket.once("close", (code, reason) => resolve({ code, reason: reason.toString() })),
@@ -112,7 +113,7 @@ export class StockEdge implements AsyncDisposable {
       key: createPrivateKey(key).export({ type: "pkcs8", format: "pem" }),
       headers: { node_id: node, project_id: "e632aba927ea4ac2b575ec1603d56f10", ConnectionUse: "msg", ...headers },
     });
-    const edge = new StockEdge(socket);
+    const edge = new StockEdge(headers["node_id"] ?? node, socket);
     await new Promise<void>((resolve, reject) => {
       socket.once("open", resolve);
       socket.once("error", reject);

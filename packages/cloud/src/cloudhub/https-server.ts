@@ -64,6 +64,8 @@ export class HttpsServer extends Component {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const remote = request.socket.remoteAddress;
+    response.on("error", () => undefined); // the client went away: nobody is left to tell
     const answer = await this.#answer(request).catch((error: unknown) => {
       this.#deps.logger.error({ path: request.url, error: toError(error) }, "request failed");
       return { status: 500, body: "internal error" };
@@ -72,7 +74,7 @@ export class HttpsServer extends Component {
       this.#deps.logger.warn(
         {
           path: request.url,
-          remote: request.socket.remoteAddress,
+          remote,
           node: request.headers["nodename"],
           status: answer.status,
         },
@@ -86,7 +88,9 @@ export class HttpsServer extends Component {
         // A body that was not read to its end makes the connection useless.
         ...(request.readableEnded ? {} : { connection: "close" }),
       })
-      .end(answer.body);
+      .end(answer.body, () => {
+        if (!request.readableEnded) request.socket.destroySoon();
+      });
   }
 
   async #answer(request: IncomingMessage): Promise<RouteResponse> {
@@ -130,16 +134,21 @@ function decode(part: string): string | undefined {
   }
 }
 
-/** Stock edges send a body with GET. @returns `undefined` if there is more than allowed. */
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    bytes += (chunk as Buffer).length;
-    if (bytes > bytesMax) return undefined;
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks);
+/** Stock edges send a body with GET. @returns `undefined` if there is more than allowed; the rest is not read then. */
+function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= bytesMax) return void chunks.push(chunk);
+      request.pause();
+      resolve(undefined);
+    });
+    request.once("end", () => resolve(Buffer.concat(chunks)));
+    request.once("error", reject);
+    request.once("close", () => reject(new Error("the client went away")));
+  });
 }
 
 function presentedCertificate(socket: TLSSocket): X509Certificate | undefined {

@@ -72,14 +72,11 @@ export class ReferencedObjects<T extends KubeObject> implements AsyncDisposable 
     }
   }
 
-  /** Tells of objects that are needed; those of which only the name is kept are left out. */
+  /** Tells of objects that are needed. `old` may be one of which only the name was kept. */
   onChange(handler: ChangeHandler<T>): Disposable {
-    const whole = (object: T | undefined) => (object === undefined || this.#stubs.has(object) ? undefined : object);
     return this.#informer.onChange((old, object) => {
       if (object === undefined) this.#read.delete(keyOf(old ?? {}));
-      // One that becomes needed again is a change from nothing, one that is not needed any more is no deletion.
-      if (object === undefined && old !== undefined) handler(old, undefined);
-      else if (whole(object) !== undefined) handler(whole(old), object);
+      if (object === undefined || !this.#stubs.has(object)) handler(old, object);
     });
   }
 

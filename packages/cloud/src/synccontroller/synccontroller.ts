@@ -57,7 +57,10 @@ export class SyncController extends Component {
     if (connected) {
       this.#connected.add(node);
       this.#nodes.add(node);
-    } else this.#connected.delete(node);
+    } else {
+      this.#connected.delete(node);
+      if (!this.#deps.view.hasNode(node)) this.#nodes.add(node); // its records are of no use any more
+    }
   }
 
   async #compare(node: string): Promise<{ requeueAfterMs?: number }> {

@@ -6,6 +6,7 @@ import { recordRequester } from "./certificate-requester.ts";
 import { addCleanupFinalizer } from "./crd-finalizer.ts";
 import { addDefaultTolerations } from "./default-tolerations.ts";
 import { addDefaultServiceAccount, checkNamespaceDeletion, checkNamespaceOpen } from "./namespace-lifecycle.ts";
+import { checkEscalation } from "./rbac-escalation.ts";
 import { setPodPriority } from "./pod-priority.ts";
 import { setPodServiceAccount } from "./pod-service-account.ts";
 import { allocateServiceAddresses } from "./service-addresses.ts";
@@ -22,6 +23,7 @@ export interface Admission {
 /** What a cluster adds to, or refuses of, new objects. @throws KubeApiError */
 export function admitCreate(admission: Admission): void {
   checkNamespaceOpen(admission);
+  checkEscalation(admission);
   const { object, request } = admission;
   switch (builtinResource(request)) {
     case "pods":
@@ -47,6 +49,7 @@ export function admitCreate(admission: Admission): void {
 
 /** @throws KubeApiError */
 export function admitUpdate(admission: Admission & { readonly old: KubeObject }): void {
+  checkEscalation(admission);
   if (builtinResource(admission.request) === "services")
     allocateServiceAddresses(admission, admission.object as Service);
 }

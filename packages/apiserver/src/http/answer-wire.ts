@@ -1,4 +1,5 @@
 import { ANONYMOUS, type Authenticator } from "../auth/authenticator.ts";
+import { impersonate } from "../auth/impersonate.ts";
 import type { ApiContext } from "../rest/api-context.ts";
 import { bodyTooLarge, unauthorized } from "../rest/status-error.ts";
 import { REQUEST_BODY_BYTES_MAX, type ApiResponse } from "./api-exchange.ts";
@@ -16,7 +17,8 @@ export async function answerWire(
     if (findRoute(request.path)?.access === "anybody") return await respond(context, { ...request, user: ANONYMOUS });
     const user = await authenticator.authenticate(socket, request.headers["authorization"]);
     if (user === undefined) throw unauthorized();
-    return await respond(context, { ...request, user });
+    const acting = impersonate(user, request.headers, context.authorizer);
+    return await respond(context, { ...request, user: acting });
   } catch (error) {
     return refusal(context, request, error);
   }

@@ -100,6 +100,7 @@ export class Reflector<T extends KubeObject> {
     const { selection, random = Math.random } = this.#options;
     // Spread, so that the watches of many clients do not all end at once.
     const timeoutSeconds = Math.round(WATCH_SECONDS + random() * WATCH_SECONDS_SPREAD);
+    signal.throwIfAborted(); // an aborted signal tells no later listener
     const life = new AbortController();
     const cut = () => life.abort(signal.reason);
     signal.addEventListener("abort", cut, { once: true });

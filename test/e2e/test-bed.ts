@@ -63,9 +63,9 @@ export class TestBed implements AsyncDisposable {
   async exec(pod: Pod, container: string, command: string[], timeoutSeconds = 30): Promise<string> {
     const { runtime } = this.node.containerd.client;
     const signal = AbortSignal.timeout((timeoutSeconds + 5) * 1000);
-    const [found] = await runtime.listContainers(
-      { "io.kubernetes.pod.uid": pod.metadata?.uid ?? "", "io.kubernetes.container.name": container },
-      signal,
+    const labels = { "io.kubernetes.pod.uid": pod.metadata?.uid ?? "", "io.kubernetes.container.name": container };
+    const found = (await runtime.listContainers(labels, signal)).find(
+      ({ state }) => state === ContainerState.CONTAINER_RUNNING,
     );
     if (found === undefined) throw new Error(`no container ${container} of pod ${pod.metadata?.name ?? ""}`);
     const { stdout, stderr, exitCode } = await runtime.execSync(found.id, command, timeoutSeconds, signal);

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { NODES, SECRETS } from "@kedge/kube";
+import { NODES, SECRETS, SERVICE_ACCOUNTS } from "@kedge/kube";
 import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
 import { programCommand } from "@kedge/standalone";
 import { freePort, TestKubernetes, TestProcess } from "@kedge/testing";
@@ -102,6 +102,8 @@ class ProcessCloud implements TestCloud {
   async #ready(): Promise<void> {
     this.#kube ??= connectKube(await this.#readKubeconfig());
     await this.token();
+    // Pods are refused before their account exists.
+    await waitForObject(this.#kube, SERVICE_ACCOUNTS, { namespace: "default", name: "default" }, Boolean);
   }
 
   /** The embedded control plane writes it at its first start. */

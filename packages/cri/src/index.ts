@@ -23,3 +23,4 @@ export {
 } from "./generated/runtime/v1/api_pb.js";
 export { BUSYBOX_PATH, busyboxImage, pauseImage } from "./busybox-images.ts";
 export { type OciImage, writeOciLayout } from "./oci-layout.ts";
+export { type TarEntry, writeTar } from "./tar.ts";

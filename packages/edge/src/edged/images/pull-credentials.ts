@@ -76,7 +76,8 @@ export function parseDockerConfig(text: string): Credential[] {
     const identityToken = entry["identitytoken"] ?? "";
     if (username === "" && identityToken === "") return [];
     const scope = address.replace(/^https?:\/\//, "").replace(/\/(v1|v2)?\/?$/, "");
-    return [{ scope, auth: { username, password, identityToken, serverAddress: address } }];
+    // No server address: containerd 1.6 reads one as a URL, which `host:port` is not.
+    return [{ scope, auth: { username, password, identityToken } }];
   });
 }
 

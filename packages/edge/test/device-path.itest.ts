@@ -11,7 +11,10 @@ function boiler(version: string, setpoint: string): Device {
   return {
     kind: "Device",
     metadata: { namespace: "plant", name: "boiler", uid: "u1", resourceVersion: version },
-    spec: { properties: [{ name: "setpoint", desired: { value: setpoint } }, { name: "temperature" }] },
+    spec: {
+      nodeName: "edge-1",
+      properties: [{ name: "setpoint", desired: { value: setpoint } }, { name: "temperature" }],
+    },
   };
 }
 

@@ -119,6 +119,18 @@ test("a deletion removes the device; that of an earlier device of this name does
     );
   }));
 
+test("a Device that is another node's now has left us; an older copy of it has not", () =>
+  withTwin(async (harness) => {
+    await send(harness, boiler("5", { setpoint: "60" }), "insert");
+    const moved = (version: string) => ({ ...boiler(version, {}), spec: { nodeName: "elsewhere" } });
+    await send(harness, moved("4"));
+    assert.equal(harness.tables().device.length, 1);
+    await send(harness, moved("6"));
+    assert.deepEqual(harness.tables(), { device: [], device_attr: [], device_twin: [] });
+    await send(harness, moved("7"), "insert");
+    assert.equal(harness.tables().device.length, 0);
+  }));
+
 test("W4: a device follows its object: neither a lost nor a late membership message harms it", () =>
   withTwin(async (harness) => {
     const route = { source: "devicecontroller", group: "twin", operation: "update" };

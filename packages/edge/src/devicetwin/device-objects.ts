@@ -1,8 +1,8 @@
 import type { Device } from "@kedge/api";
 import { compareResourceVersions, keyOf } from "@kedge/kube";
-import type { Clock, Logger } from "@kedge/runtime";
+import { type Clock, type Logger, toError } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
-import type { DeviceObjectRepository } from "./device-object-repository.ts";
+import type { AppliedDevice, DeviceObjectRepository } from "./device-object-repository.ts";
 import type { DeviceRepository } from "./device-repository.ts";
 import { DEVICES_MAX, TooManyDevices } from "./memberships.ts";
 import type { PendingRepository } from "./pending-repository.ts";
@@ -13,6 +13,7 @@ import type { TwinPublisher } from "./twin-publisher.ts";
 import type { TwinRepository } from "./twin-repository.ts";
 
 export interface DeviceObjectsDeps {
+  readonly node: string;
   readonly commits: GroupCommit;
   readonly devices: DeviceRepository;
   readonly twins: TwinRepository;
@@ -37,10 +38,15 @@ export class DeviceObjects {
     this.#deps = deps;
   }
 
-  /** A Device arrived. An older copy than the one applied changes nothing. */
+  /** A Device arrived. An older copy than the one applied changes nothing; one that is another node's now has left us. */
   async apply(object: Device): Promise<void> {
-    const { commits, publisher } = this.#deps;
+    const { commits, publisher, node, objects } = this.#deps;
     const id = keyOf(object);
+    if (object.spec?.nodeName !== node) {
+      const applied = objects.get(id);
+      if (applied !== undefined && isNews(applied, object)) await this.remove(object);
+      return;
+    }
     const applied = await commits.write(() => this.#apply(id, object));
     if (applied === undefined) return;
     const { name = "" } = object.metadata ?? {};
@@ -67,7 +73,14 @@ export class DeviceObjects {
   /** All Devices that are stored: at the start, to make good what was missed. */
   async reconcile(objects: readonly Device[]): Promise<void> {
     const present = new Set(objects.map(keyOf));
-    for (const object of objects) await this.apply(object);
+    for (const object of objects) {
+      try {
+        await this.apply(object);
+      } catch (error) {
+        // One bad object must not keep the agent from starting.
+        this.#deps.logger.error({ device: keyOf(object), error: toError(error) }, "stored Device not applied");
+      }
+    }
     for (const { id, name } of this.#deps.devices.list()) {
       if (present.has(id) || this.#deps.objects.get(id) === undefined) continue;
       await this.remove({ metadata: { namespace: id.slice(0, id.indexOf("/")), name } });
@@ -78,8 +91,7 @@ export class DeviceObjects {
     const { devices, objects, twins, clock, logger } = this.#deps;
     const { uid = "", resourceVersion = "0", name = "" } = object.metadata ?? {};
     const before = objects.get(id);
-    const same = before !== undefined && before.uid === uid;
-    if (same && compareResourceVersions(resourceVersion, before.resourceVersion) <= 0) return undefined;
+    if (before !== undefined && !isNews(before, object)) return undefined;
 
     const stored = devices.get(id);
     if (stored === undefined && devices.count() >= DEVICES_MAX) throw new TooManyDevices(id);
@@ -114,6 +126,12 @@ export class DeviceObjects {
     pending.drop(id, property);
     if (!isTombstone(twin)) documents.set(property, { last: viewTwin(twin), current: null });
   }
+}
+
+/** Whether this is another object, or a later state of the same. */
+function isNews(applied: AppliedDevice, object: Device): boolean {
+  const { uid = "", resourceVersion } = object.metadata ?? {};
+  return applied.uid !== uid || compareResourceVersions(resourceVersion, applied.resourceVersion) > 0;
 }
 
 function descriptionOf(object: Device): string {

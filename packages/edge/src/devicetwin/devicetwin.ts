@@ -60,7 +60,7 @@ export class DeviceTwin extends Component {
     this.#twinRequests = twinRequests;
     this.#memberships = new Memberships({ commits, devices, objects, twinRequests, publisher, clock });
     this.#states = new DeviceStates({ commits, devices, publisher, reports, clock });
-    this.#objects = new DeviceObjects({ commits, devices, twins, objects, pending, publisher, clock, logger });
+    this.#objects = new DeviceObjects({ node, commits, devices, twins, objects, pending, publisher, clock, logger });
   }
 
   /** Listens first, then makes good what was missed while it was away. @throws if the stored devices cannot be read. */

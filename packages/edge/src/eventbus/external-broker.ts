@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { Socket } from "node:net";
 import { deferred, type Logger, toError } from "@kedge/runtime";
 import type { IClientOptions, MqttClient } from "mqtt";
 import type { BrokerUrl } from "./broker-url.ts";
@@ -185,6 +186,8 @@ function reportLink(client: MqttClient, role: string, logger: Logger): void {
     said = true;
   });
   client.on("connect", () => {
+    // Small packets must not wait for the broker's acknowledgement of those before.
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
     logger.info({ role }, "MQTT broker connected");
     said = false;
   });

@@ -3,13 +3,12 @@ import { isIP } from "node:net";
 import { CLUSTER_OBJECT_SYNCS, type CloudCoreConfig, OBJECT_SYNCS } from "@kedge/api";
 import { apiVersionOf } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
-import { type Clock, CodedError, hasCode, type Logger, MessageBus } from "@kedge/runtime";
+import { type Clock, CodedError, hasCode, type Logger, MessageBus, Metrics } from "@kedge/runtime";
 import type { CloudMessages, CloudNotices } from "./cloud-messages.ts";
 import { CloudHub, type CloudHubConfig } from "./cloudhub/cloudhub.ts";
 import { SyncRecords } from "./cloudhub/sync-records.ts";
 import { DeviceController } from "./devicecontroller/devicecontroller.ts";
 import { EdgeController } from "./edgecontroller/edgecontroller.ts";
-import { MetricsRegistry } from "./metrics-registry.ts";
 import { MonitorServer } from "./monitor-server.ts";
 import { SyncController } from "./synccontroller/synccontroller.ts";
 
@@ -49,14 +48,15 @@ export async function startCloudCore(
   await using scope = new AsyncDisposableStack();
   const hubConfig = readHubConfig(config);
   await expectCrds(kube, signal);
-  const metrics = new MetricsRegistry();
+  const metrics = new Metrics();
   const bus = new MessageBus<CloudMessages, CloudNotices>();
   let ready = false;
   const { bindAddress } = config.commonConfig.monitorServer;
   const monitor = scope.use(await MonitorServer.start(bindAddress, metrics, () => ready, signal));
   const part = (name: string) => ({ kube, bus, clock, logger: logger.child({ module: name }) });
   const records = scope.use(await SyncRecords.start(part("syncrecords"), signal));
-  metrics.gauge("kedge_sync_record_writes_pending", "Sync records not written yet.", () => records.pendingWrites);
+  const pending = { name: "kedge_sync_record_writes_pending", help: "Sync records that are not written yet." };
+  metrics.gauge(pending, () => records.pendingWrites);
   const address = hubConfig.names.ipAddresses[0] ?? localAddress();
   const edgeController = scope.use(await EdgeController.start({ ...part("edgecontroller"), address }, signal));
   if (config.modules.deviceController.enable)

@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Component } from "@kedge/runtime";
-import type { MetricsRegistry } from "./metrics-registry.ts";
+import { Component, type Metrics, METRICS_CONTENT_TYPE } from "@kedge/runtime";
 
 const CONNECTIONS_MAX = 64;
 const REQUEST_MS = 10_000;
@@ -11,15 +10,13 @@ const REQUEST_MS = 10_000;
 export class MonitorServer extends Component {
   readonly #server: Server;
 
-  private constructor(metrics: MetricsRegistry, healthy: () => boolean) {
+  private constructor(metrics: Metrics, healthy: () => boolean) {
     super();
     this.#server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, (request, response) => {
       const path = request.method === "GET" ? request.url?.split("?", 1)[0] : undefined;
       const plain = { "content-type": "text/plain; charset=utf-8" };
       if (path === "/metrics")
-        response
-          .writeHead(200, { "content-type": "text/plain; version=0.0.4" })
-          .end(processMetrics() + metrics.render());
+        response.writeHead(200, { "content-type": METRICS_CONTENT_TYPE }).end(processMetrics() + metrics.render());
       else if (path === "/healthz" || path === "/livez") response.writeHead(200, plain).end("ok");
       else if (path === "/readyz") response.writeHead(healthy() ? 200 : 503, plain).end(healthy() ? "ok" : "not ready");
       else response.writeHead(404, plain).end("not found");
@@ -30,7 +27,7 @@ export class MonitorServer extends Component {
   /** @param bindAddress `host:port`; port 0: any free one. @throws if it cannot be listened on. */
   static async start(
     bindAddress: string,
-    metrics: MetricsRegistry,
+    metrics: Metrics,
     ready: () => boolean,
     signal: AbortSignal,
   ): Promise<MonitorServer> {

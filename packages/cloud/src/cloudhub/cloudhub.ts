@@ -8,10 +8,9 @@ import {
   targetNode,
   trimNodePrefix,
 } from "@kedge/protocol";
-import { type Clock, Component, type Logger, type MessageBus, toError } from "@kedge/runtime";
+import { type Clock, Component, type Logger, type MessageBus, type Metrics, toError } from "@kedge/runtime";
 import { type LinkRequest, type WebSocketLink, WebSocketServer } from "@kedge/transport";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
-import type { MetricsRegistry } from "../metrics-registry.ts";
 import { admit } from "./admission.ts";
 import { HttpsServer } from "./https-server.ts";
 import { HubMetrics } from "./hub-metrics.ts";
@@ -38,7 +37,7 @@ export interface CloudHubDeps {
   readonly kube: KubeClient;
   readonly bus: MessageBus<CloudMessages, CloudNotices>;
   readonly records: SyncRecords;
-  readonly metrics: MetricsRegistry;
+  readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -68,8 +67,10 @@ export class CloudHub extends Component {
     this.#config = config;
     this.#deps = deps;
     this.#metrics = new HubMetrics(deps.metrics);
-    deps.metrics.gauge("KubeEdge_CloudHub_connected_nodes", "Nodes with a session.", () => this.#sessions.size);
-    deps.metrics.gauge("kedge_cloudhub_unacknowledged", "Objects that nodes have not acknowledged.", () => {
+    const connected = { name: "KubeEdge_CloudHub_connected_nodes", help: "Nodes with a session." };
+    deps.metrics.gauge(connected, () => this.#sessions.size);
+    const waiting = { name: "kedge_cloudhub_unacknowledged", help: "Objects that nodes have not acknowledged." };
+    deps.metrics.gauge(waiting, () => {
       let count = 0;
       for (const session of this.#sessions.values()) count += session.unacknowledged;
       return count;

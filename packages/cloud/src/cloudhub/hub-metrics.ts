@@ -1,32 +1,44 @@
-import type { MetricsRegistry } from "../metrics-registry.ts";
+import type { Counter, Histogram, Metrics } from "@kedge/runtime";
 
 /** What CloudHub counts. */
 export class HubMetrics {
-  readonly #sent;
-  readonly #acknowledged;
-  readonly #retried;
-  readonly #dropped;
-  readonly #received;
-  readonly #refused;
+  readonly #sent: Counter<"delivery">;
+  readonly #acknowledged: Histogram;
+  readonly #retried: Counter;
+  readonly #dropped: Counter;
+  readonly #received: Counter<"to">;
+  readonly #refused: Counter<"reason">;
 
-  constructor(registry: MetricsRegistry) {
-    this.#sent = registry.counter("kedge_cloudhub_sent_total", "Messages for edges, by how they are sent.", "delivery");
-    this.#acknowledged = registry.histogram(
-      "kedge_cloudhub_acknowledged_seconds",
-      "Time from the last transmission to the acknowledgement.",
-      [0.005, 0.02, 0.1, 0.5, 2, 5],
-    );
-    this.#retried = registry.counter(
-      "kedge_cloudhub_retransmissions_total",
-      "Messages sent again without acknowledgement.",
-    );
-    this.#dropped = registry.counter("kedge_cloudhub_dropped_total", "Messages that an edge did not take.");
-    this.#received = registry.counter("kedge_cloudhub_received_total", "Messages of edges, by where they go.", "to");
-    this.#refused = registry.counter("kedge_cloudhub_refused_total", "Connections refused, by reason.", "reason");
+  constructor(metrics: Metrics) {
+    const name = (rest: string) => `kedge_cloudhub_${rest}`;
+    this.#sent = metrics.counter({
+      name: name("sent_total"),
+      help: "Messages for edges, by how they are sent.",
+      labels: ["delivery"],
+    });
+    this.#acknowledged = metrics.histogram({
+      name: name("acknowledged_seconds"),
+      help: "Seconds from the last transmission to its acknowledgement.",
+    });
+    this.#retried = metrics.counter({
+      name: name("retransmissions_total"),
+      help: "Messages sent again, for lack of an acknowledgement.",
+    });
+    this.#dropped = metrics.counter({ name: name("dropped_total"), help: "Messages that an edge did not take." });
+    this.#received = metrics.counter({
+      name: name("received_total"),
+      help: "Messages of edges, by where they go.",
+      labels: ["to"],
+    });
+    this.#refused = metrics.counter({
+      name: name("refused_total"),
+      help: "Connections refused, by reason.",
+      labels: ["reason"],
+    });
   }
 
   sent(delivery: "acknowledged" | "once"): void {
-    this.#sent.add(delivery);
+    this.#sent.increment({ delivery });
   }
 
   acknowledged(afterMs: number): void {
@@ -34,18 +46,18 @@ export class HubMetrics {
   }
 
   retried(): void {
-    this.#retried.add();
+    this.#retried.increment();
   }
 
   dropped(): void {
-    this.#dropped.add();
+    this.#dropped.increment();
   }
 
   received(to: string): void {
-    this.#received.add(to);
+    this.#received.increment({ to });
   }
 
   refused(reason: string): void {
-    this.#refused.add(reason);
+    this.#refused.increment({ reason });
   }
 }

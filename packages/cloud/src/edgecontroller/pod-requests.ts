@@ -2,6 +2,7 @@ import { type DeleteOptions, type ObjectKey, type Pod, PODS, type PodStatus } fr
 import { errorAnswer, okAnswer, unknownPodDelete } from "@kedge/protocol";
 import { hasCode } from "@kedge/runtime";
 import { mergePodStatus } from "./merge-pod-status.ts";
+import { referencesOf } from "./pod-references.ts";
 import {
   badRequest,
   forbidden,
@@ -58,17 +59,9 @@ export const createPod: UpstreamHandler = {
       throw badRequest("the pod's name and the message's resource differ");
     if (spec === undefined) throw badRequest("the pod has no spec");
     if ((spec.nodeName ?? node) !== node) throw forbidden(`node ${node} may not create a pod on ${spec.nodeName}`);
-    const volumes = spec.volumes ?? [];
-    if (
-      (spec.serviceAccountName ?? "") !== "" ||
-      volumes.some(
-        (volume) =>
-          volume.secret !== undefined ||
-          volume.configMap !== undefined ||
-          volume.persistentVolumeClaim !== undefined ||
-          volume.projected !== undefined,
-      )
-    )
+    const { configMaps, secrets, claims } = referencesOf(pod);
+    const projected = (spec.volumes ?? []).some((volume) => volume.projected !== undefined);
+    if ((spec.serviceAccountName ?? "") !== "" || projected || configMaps.size + secrets.size + claims.size > 0)
       throw forbidden("a mirror pod may use no service account, Secret, ConfigMap or volume claim");
     return withoutManagedFields(await kube.create(PODS, { ...pod, spec: { ...spec, nodeName: node } }, signal));
   },

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
+import type { Clock } from "@kedge/runtime";
 import { TwinHarness } from "./devicetwin-vectors.test-data.ts";
 import type { MsgTwin } from "./twin-payloads.ts";
 
@@ -131,4 +132,70 @@ test("nothing of a removed device is left to report", async () => {
   harness.bus.notify("hub/connection", { connected: true });
   await settled();
   assert.deepEqual(reported(harness), []);
+});
+
+/** Time that stands still until it is moved on. */
+class ManualClock implements Clock {
+  #now = 0;
+  readonly #sleepers: { due: number; wake: () => void }[] = [];
+  now = () => this.#now;
+  monotonic = () => this.#now;
+
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#sleepers.push({ due: this.#now + ms, wake: resolve });
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    });
+  }
+
+  /** In steps, so that whoever wakes can go to sleep again in between. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    while (this.#now < end) {
+      this.#now += 1000;
+      for (const sleeper of this.#sleepers.splice(0)) {
+        if (sleeper.due <= this.#now) sleeper.wake();
+        else this.#sleepers.push(sleeper);
+      }
+      await settled();
+    }
+  }
+}
+
+test("W14: what nobody confirms is sent again after 30 s, 60 s, 2 min … whatever else goes on, until it is confirmed", async () => {
+  await using harness = new TwinHarness({ device: [device("a"), device("b")] });
+  const clock = new ManualClock();
+  await harness.start("edge-node-1", clock);
+  harness.bus.notify("hub/connection", { connected: true });
+  harness.take();
+  await report(harness, "a", "t", "1");
+  harness.take();
+  const sentAt: number[] = [];
+  for (let second = 0; second < 460; second += 10) {
+    await clock.advance(10_000);
+    const ids = [...harness.sentIds];
+    if (reported(harness).length > 0) {
+      sentAt.push(clock.now() / 1000);
+      if (sentAt.length === 4) await harness.cloud(OK, "OK", ids.at(-1));
+    }
+    const membership = { source: "devicecontroller", group: "twin", operation: "update", resource: "membership" };
+    await harness.cloud(membership, { added_devices: [] }); // other traffic
+  }
+  assert.deepEqual(sentAt, [30, 90, 210, 450]);
+  await clock.advance(30 * 60_000);
+  assert.deepEqual(reported(harness), []);
+});
+
+test("a hub that refuses a report does not lose it", async () => {
+  await using harness = new TwinHarness({ device: [device("a")] });
+  const clock = new ManualClock();
+  let full = true;
+  harness.refuse = () => full;
+  await harness.start("edge-node-1", clock);
+  harness.bus.notify("hub/connection", { connected: true });
+  await report(harness, "a", "t", "1");
+  assert.deepEqual(reported(harness), []);
+  full = false;
+  await clock.advance(60_000);
+  assert.deepEqual(reported(harness), [["device/default/a/twin/edge_updated", { t: "1" }]]);
 });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Message } from "@kedge/protocol";
-import { MessageBus, silentLogger } from "@kedge/runtime";
+import { type Clock, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
 import type { EdgeMessages, EdgeNotices } from "../edge-messages.ts";
 import { DeviceTwin } from "./devicetwin.ts";
@@ -65,6 +65,7 @@ export class TwinHarness implements AsyncDisposable {
   #toCloud: { route: unknown; content: unknown }[] = [];
   /** Ids of what went to the cloud since the last {@link take}. */
   sentIds: string[] = [];
+  refuse = () => false;
 
   constructor(stored: Partial<Tables> = {}, path_ = ":memory:") {
     this.db = this.#scope.adopt(openDatabase({ path: path_ }), (db) => db.close());
@@ -76,6 +77,7 @@ export class TwinHarness implements AsyncDisposable {
     );
     this.#scope.use(
       this.bus.handle("hub/send", ({ header, route, content }) => {
+        if (this.refuse()) throw new Error("the hub is full");
         this.sentIds.push(header.msg_id);
         this.#toCloud.push({ route, content });
       }),
@@ -83,8 +85,8 @@ export class TwinHarness implements AsyncDisposable {
     this.#insert(stored);
   }
 
-  async start(nodeName = "edge-node-1"): Promise<DeviceTwin> {
-    const deps = { bus: this.bus, db: this.db, commits: this.commits, logger: silentLogger };
+  async start(nodeName = "edge-node-1", clock: Clock = systemClock): Promise<DeviceTwin> {
+    const deps = { bus: this.bus, db: this.db, commits: this.commits, logger: silentLogger, clock };
     return this.#scope.use(await DeviceTwin.start({ nodeName }, deps, AbortSignal.timeout(10_000)));
   }
 

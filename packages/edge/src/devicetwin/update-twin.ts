@@ -11,7 +11,7 @@ import {
   viewRemoval,
   viewTwin,
 } from "./stored-twin.ts";
-import { checkTwinType, STRING } from "./twin-value.ts";
+import { checkTwinType, DELETED, STRING } from "./twin-value.ts";
 
 /** What a request of this node does to one property. */
 export type TwinUpdatePlan =
@@ -41,8 +41,11 @@ export function planTwinUpdate(
   now: number,
 ): TwinUpdatePlan {
   if (request === null) return stored === undefined ? UNCHANGED : planRemoval(stored);
+  // Tombstones are made by removing, not by writing.
+  const revived = stored !== undefined && isTombstone(stored);
+  if (request.type === DELETED && (stored === undefined || revived))
+    return { kind: "refused", reason: "the value type is not allowed" };
   if (stored === undefined) return planAdd(name, request, now);
-  const revived = isTombstone(stored);
   const type = revived ? (request.type ?? STRING) : stored.type;
   const touched = SIDES.filter((side) => request[side] !== undefined);
   if (revived && touched.length === 0) return UNCHANGED;

@@ -24,7 +24,7 @@ export interface RoundOutcome {
 }
 
 /** After an error that says nothing of when it could be over. */
-export const RETRY_MS = 10_000;
+const RETRY_MS = 10_000;
 
 /** Carries out plans for pods that shall run. */
 export class PodRound {

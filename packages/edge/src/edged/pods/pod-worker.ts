@@ -1,6 +1,6 @@
 import type { RuntimeEvent } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
-import { isAbort, toError } from "@kedge/runtime";
+import { Backoff, isAbort, toError } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
 import { killPod } from "../runtime/kill-pod.ts";
 import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
@@ -11,7 +11,7 @@ import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts"
 import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
 import { planPod } from "./plan-pod.ts";
-import { type PodRound, RETRY_MS } from "./pod-round.ts";
+import type { PodRound } from "./pod-round.ts";
 import { WakeUp } from "./wake-up.ts";
 
 export interface PodWorkerDeps extends EdgedParts {
@@ -24,6 +24,9 @@ export interface PodWorkerDeps extends EdgedParts {
 /** A kill by an agent that does not know the pod's spec. */
 const ORPHAN_GRACE_SECONDS = 1;
 const GRACE_SECONDS_MIN = 1;
+/** After a round that failed as a whole: networks that are not up yet often are a second later. */
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 15_000;
 /** A runtime tells of an end some ms before its answers show it. */
 const LAG_WAIT_MIN_MS = 5;
 const LAG_TRIES_MAX = 8;
@@ -111,17 +114,19 @@ export class PodWorker {
   /** Works until the pod is gone for good. @throws the signal's reason; containers go on then. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger, config } = this.#deps;
+    const backoff = new Backoff({ initialMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS, jitter: 0.3 });
     for (;;) {
       let nextMs: number;
       try {
         const next = await this.#round(signal);
         if (next === "done") return;
+        backoff.reset();
         nextMs = next ?? config.syncFrequencyMs * (1 + Math.random() / 2);
       } catch (error) {
         if (isAbort(error, signal) || signal.aborted) throw error;
         const { name, namespace } = this.#pod.metadata ?? {};
         logger.warn({ pod: name, namespace, error: toError(error) }, "pod not in sync yet");
-        nextMs = RETRY_MS * (1 + Math.random() / 2);
+        nextMs = backoff.next();
       }
       await this.#wake.waitOr(nextMs, clock, signal);
     }

@@ -1,4 +1,4 @@
-import type { KubeObject, ResourceType } from "@kedge/kube";
+import { type KubeObject, NAMESPACES, type ResourceType, SERVICE_ACCOUNTS } from "@kedge/kube";
 import { Informer, type KubeClient } from "@kedge/kube-client";
 import { abortable, deferred } from "@kedge/runtime";
 
@@ -26,4 +26,10 @@ export async function waitFor<T extends KubeObject>(
       cause: error,
     });
   }
+}
+
+/** A namespace in which pods may be created. */
+export async function createNamespace(kube: KubeClient, name: string, signal: AbortSignal): Promise<void> {
+  await kube.create(NAMESPACES, { metadata: { name } }, signal);
+  await waitFor(kube, SERVICE_ACCOUNTS, name, (objects) => objects.length === 1, signal);
 }

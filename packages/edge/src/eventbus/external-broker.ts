@@ -76,6 +76,8 @@ export class ExternalBroker implements MqttBroker {
     receive: Receive,
     logger: Logger,
   ): Promise<ExternalBroker> {
+    const { writePacketsLean } = await import("./lean-packets.ts");
+    writePacketsLean();
     const { connect } = await import("mqtt");
     const { subscriberId, publisherId } = config;
     const stamp = `${String(Date.now()).slice(0, 10)}-${randomBytes(2).toString("hex")}`;

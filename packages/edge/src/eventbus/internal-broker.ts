@@ -53,6 +53,8 @@ export class InternalBroker implements MqttBroker {
     signal: AbortSignal,
   ): Promise<InternalBroker> {
     await using scope = new AsyncDisposableStack();
+    const { writePacketsLean } = await import("./lean-packets.ts");
+    writePacketsLean();
     const { Aedes: Broker } = await import("aedes");
     const aedes = new Broker({ queueLimit: config.sessionQueueMax, maxClientsIdLength: 256 });
     scope.defer(() => closeBroker(aedes));

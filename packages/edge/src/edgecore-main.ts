@@ -1,3 +1,4 @@
+import "./edgecore-lean-process.ts"; // before all else
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { defaultEdgeCoreConfig, type EdgeCoreConfig, loadEdgeCoreConfig, minEdgeCoreConfig } from "@kedge/api";

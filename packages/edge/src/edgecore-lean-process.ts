@@ -1,0 +1,17 @@
+/**
+ * Imported first, for its effect: the program starts anew in the same process, with settings that must be there before
+ * Node is. The agent's memory is a feature, and its work is light: measured with all parts and no pods, they spare
+ * 8 MB of 90 (RSS) and cost 50 ms of its start.
+ */
+
+/** A small young generation; code that is compiled when it runs, and for size. */
+const V8_FLAGS = ["--max-semi-space-size=1", "--optimize-for-size", "--max-lazy"];
+/** glibc keeps a heap for each of Node's threads otherwise. */
+const ARENAS = "MALLOC_ARENA_MAX";
+const DONE = "KEDGE_LEAN_PROCESS";
+
+if (process.env[DONE] === undefined && process.platform === "linux") {
+  const env = { ...process.env, [DONE]: "1", [ARENAS]: process.env[ARENAS] ?? "1" };
+  const { execPath, execArgv, argv } = process;
+  process.execve?.(execPath, [execPath, ...execArgv, ...V8_FLAGS, ...argv.slice(1)], env);
+}

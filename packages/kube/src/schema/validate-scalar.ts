@@ -1,5 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import { type FieldError, invalidError, tooLongError } from "../field-error.ts";
+import { type FieldError, invalidError, tooLongError, typeError } from "../field-error.ts";
 import type { JsonPrimitive } from "../json.ts";
 import type { SchemaNode } from "./schema-node.ts";
 
@@ -37,7 +37,7 @@ function stringErrors(value: string, schema: SchemaNode, path: string): FieldErr
   if (pattern !== undefined && !matchesPattern(value, pattern))
     errors.push(invalidError(path, value, `${path} in body should match '${pattern}'`));
   if (format !== undefined && !hasFormat(value, format))
-    errors.push(invalidError(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`));
+    errors.push(typeError(path, value, `${path} in body must be of type ${format}: ${JSON.stringify(value)}`));
   return errors;
 }
 

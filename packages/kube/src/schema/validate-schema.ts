@@ -4,6 +4,7 @@ import {
   invalidError,
   notSupportedError,
   requiredError,
+  tooManyError,
   typeError,
 } from "../field-error.ts";
 import { canonicalJson, equalJson, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
@@ -88,8 +89,7 @@ function objectErrors(object: JsonObject, schema: SchemaNode, path: string, dept
   const { minProperties, maxProperties } = schema;
   if (minProperties !== undefined && count < minProperties)
     errors.push(invalidError(path, count, `${path} in body should have at least ${minProperties} properties`));
-  if (maxProperties !== undefined && count > maxProperties)
-    errors.push(invalidError(path, count, `${path} in body should have at most ${maxProperties} properties`));
+  if (maxProperties !== undefined && count > maxProperties) errors.push(tooManyError(path, count, maxProperties));
   if (schema["x-kubernetes-embedded-resource"] === true) errors.push(...embeddedErrors(object, path));
   for (const [key, member] of Object.entries(object)) {
     const known = memberSchema(schema, key);
@@ -110,14 +110,7 @@ function listErrors(list: JsonValue[], schema: SchemaNode, path: string, depth: 
   const { minItems, maxItems, items } = schema;
   if (minItems !== undefined && list.length < minItems)
     errors.push(invalidError(path, list.length, `${path} in body should have at least ${minItems} items`));
-  if (maxItems !== undefined && list.length > maxItems)
-    return [
-      {
-        field: path,
-        reason: "FieldValueTooMany",
-        message: `Too many: ${list.length}: must have at most ${maxItems} items`,
-      },
-    ];
+  if (maxItems !== undefined && list.length > maxItems) return [tooManyError(path, list.length, maxItems)];
   errors.push(...duplicateErrors(list, schema, path));
   if (items === undefined) return errors;
   for (const [index, item] of list.entries()) {

@@ -105,6 +105,11 @@ test("a custom resource is pruned, defaulted and validated", () => {
       reason: "FieldValueInvalid",
       message: "Invalid value: -1: spec.replicas in body should be greater than or equal to 0",
     },
+    {
+      field: ".spec.replicas",
+      reason: "FieldValueInvalid",
+      message: "Invalid value: -1: should be a non-negative integer",
+    },
   ]);
 });
 

@@ -3,6 +3,7 @@ import {
   childPath,
   equalJson,
   type FieldError,
+  invalidError,
   type JsonObject,
   type KubeObject,
   pruneUnknown,
@@ -16,6 +17,7 @@ import { metadataErrors } from "../metadata-validation.ts";
 import type { Cell } from "../printing.ts";
 import type { PublishedSchema, ResourceDefinition, ScalePaths, TableColumn } from "../resource-definition.ts";
 import type { CustomColumns } from "./custom-columns.ts";
+import { compileJsonPath } from "./json-path.ts";
 
 export interface CustomTraits {
   readonly type: ResourceType;
@@ -104,7 +106,11 @@ export class CustomResource implements ResourceDefinition {
 
   validate(object: KubeObject, _old: KubeObject | undefined): FieldError[] {
     const errors = metadataErrors(object, this.type, "subdomain", { qualifiedFinalizers: false });
-    return [...errors, ...validateSchema(object as unknown as JsonObject, this.traits.schema)];
+    return [
+      ...errors,
+      ...validateSchema(object as unknown as JsonObject, this.traits.schema),
+      ...replicaErrors(object, this.scale),
+    ];
   }
 
   cells(object: KubeObject, nowMs: number): Cell[] {
@@ -118,6 +124,14 @@ export class CustomResource implements ResourceDefinition {
     for (const [label, valueOf] of this.traits.selectable) fields[label] = valueOf(object as unknown as JsonObject);
     return fields;
   }
+}
+
+/** What can be scaled cannot have fewer than no replicas, whatever its schema says. */
+function replicaErrors(object: KubeObject, scale: ScalePaths | undefined): FieldError[] {
+  if (scale === undefined) return [];
+  const [replicas] = compileJsonPath(scale.specReplicasPath)(object as unknown as JsonObject);
+  if (typeof replicas !== "number" || replicas >= 0) return [];
+  return [invalidError(scale.specReplicasPath, replicas, "should be a non-negative integer")];
 }
 
 function restore(members: Members, before: Members, name: string): void {

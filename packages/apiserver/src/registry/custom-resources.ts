@@ -25,7 +25,7 @@ export class CustomResources extends Component {
     super();
     this.#context = context;
     this.#subscription = context.log.onCommit((changes) => this.#note(changes));
-    for (const { key } of context.log.list(keyPrefix(CRDS))) this.#mark(key.slice(keyPrefix(CRDS).length));
+    this.#markAll();
   }
 
   /** Resolves once every definition known now is served. */
@@ -47,6 +47,11 @@ export class CustomResources extends Component {
         if (name !== undefined) this.#mark(name);
       }
     }
+  }
+
+  #markAll(): void {
+    const prefix = keyPrefix(CRDS);
+    for (const { key } of this.#context.log.list(prefix)) this.#mark(key.slice(prefix.length));
   }
 
   #mark(name: string): void {
@@ -79,6 +84,7 @@ export class CustomResources extends Component {
     if (crd === undefined) {
       registry.setCustom(name, []);
       for (const [prefix, owner] of this.#terminating) if (owner === name) this.#terminating.delete(prefix);
+      this.#markAll(); // another one may have waited for its names
       return;
     }
     if (crd.metadata?.deletionTimestamp !== undefined) return this.#terminate(name, crd);

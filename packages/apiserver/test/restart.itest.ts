@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { readFileSync, statSync, truncateSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { CONFIG_MAPS, ENDPOINT_SLICES, SERVICES } from "@kedge/kube";
+import { connectKube, loadKubeconfig } from "@kedge/kube-client";
+import { startTestServer } from "./start-test-server.ts";
+
+const signal = AbortSignal.timeout(50_000);
+
+test("starts again with the same state, keys and administrator, on another port", { timeout: 30_000 }, async () => {
+  await using first = await startTestServer();
+  const { stateDir } = first;
+  const pki = (name: string) => readFileSync(join(stateDir, "pki", name), "utf8");
+  const before = { ca: pki("ca.crt"), server: pki("apiserver.crt"), tokens: pki("sa.key") };
+  await using kube = connectKube(loadKubeconfig(first.api.adminKubeconfigPath));
+  await kube.create(CONFIG_MAPS, { metadata: { namespace: "default", name: "kept" } }, signal);
+  const { url } = first.api;
+  await first.api[Symbol.asyncDispose]();
+
+  await using second = await startTestServer({ stateDir });
+  assert.deepEqual({ ca: pki("ca.crt"), server: pki("apiserver.crt"), tokens: pki("sa.key") }, before);
+  await using again = connectKube(loadKubeconfig(second.api.adminKubeconfigPath));
+  assert.ok(await again.get(CONFIG_MAPS, { namespace: "default", name: "kept" }, signal));
+  const key = { namespace: "default", name: "kubernetes" };
+  const slice = await again.get(ENDPOINT_SLICES, key, signal);
+  assert.equal(slice.ports?.[0]?.port, Number(new URL(second.api.url).port), "says where it is now");
+  assert.equal((await again.get(SERVICES, key, signal)).spec?.clusterIP, "10.96.0.1");
+  assert.ok(url);
+});
+
+test("a new address gets a new certificate from the same authority", { timeout: 30_000 }, async () => {
+  await using first = await startTestServer();
+  const { stateDir } = first;
+  await first.api[Symbol.asyncDispose]();
+  await using second = await startTestServer({
+    stateDir,
+    advertiseAddresses: ["127.0.0.1", "edge.example", "192.0.2.7"],
+  });
+  const certificate = new X509Certificate(readFileSync(join(stateDir, "pki/apiserver.crt")));
+  assert.ok(
+    certificate.checkHost("edge.example") && certificate.checkIP("192.0.2.7") && certificate.checkIP("127.0.0.1"),
+  );
+  assert.ok(certificate.verify(new X509Certificate(second.api.caPem).publicKey));
+});
+
+test("secrets are readable for their owner alone", { timeout: 30_000 }, async () => {
+  await using server = await startTestServer();
+  for (const file of ["pki/ca.key", "pki/sa.key", "pki/apiserver.key", "admin.kubeconfig", "apiserver.db"])
+    assert.equal(statSync(join(server.stateDir, file)).mode & 0o077, 0, file);
+});
+
+test("two servers on one state folder: the second says so and the first lives on", { timeout: 30_000 }, async () => {
+  await using first = await startTestServer();
+  await assert.rejects(startTestServer({ stateDir: first.stateDir }), { code: "DatabaseInUse" });
+  const health = await first.api.transport.request({ method: "GET", path: "/healthz", headers: {}, signal });
+  assert.equal(health.status, 200);
+});
+
+test("a port that is taken is named, and nothing stays open", { timeout: 30_000 }, async () => {
+  await using first = await startTestServer();
+  const port = Number(new URL(first.api.url).port);
+  await assert.rejects(startTestServer({ port }), {
+    code: "CannotListen",
+    message: new RegExp(`127.0.0.1:${port}.*another program`),
+  });
+});
+
+test(
+  "a certificate authority that lost its key, or cannot be read, is never replaced",
+  { timeout: 30_000 },
+  async () => {
+    await using first = await startTestServer();
+    const { stateDir } = first;
+    await first.api[Symbol.asyncDispose]();
+    truncateSync(join(stateDir, "pki/ca.key"));
+    await assert.rejects(startTestServer({ stateDir }), { code: "BadAuthority" });
+    unlinkSync(join(stateDir, "pki/ca.key"));
+    await assert.rejects(startTestServer({ stateDir }), { code: "BadAuthority" });
+  },
+);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ContainerState } from "@kedge/cri";
 import { programCommand } from "@kedge/standalone";
-import { freePort, TestContainerd, TestProcess } from "@kedge/testing";
+import { freePort, inNetns, TestContainerd, TestProcess } from "@kedge/testing";
 import { removeCgroups } from "./remove-cgroups.ts";
 import type { TestCloud } from "./test-cloud.ts";
 
@@ -101,8 +101,7 @@ export class TestEdgeNode implements AsyncDisposable {
 
   async startAgent(): Promise<void> {
     const command = [...programCommand("edgecore"), "--config", this.#config];
-    const [program = "", ...args] =
-      this.#netns === undefined ? command : ["ip", "netns", "exec", this.#netns, ...command];
+    const [program = "", ...args] = inNetns(this.#netns, command);
     this.#agent = TestProcess.start(`edgecore ${this.name}`, program, args, this.#logFile);
     await Promise.resolve();
   }

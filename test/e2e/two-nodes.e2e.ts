@@ -29,7 +29,9 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
       scope.use(await TestEdgeNode.join(cloud, { name: NEAR }));
       far = scope.use(await TestEdgeNode.join(cloud, { name: FAR, netns: network.netns }));
       await waitForNode(cloud.kube, NEAR, "True");
-      await waitForNode(cloud.kube, FAR, "True");
+      await waitForNode(cloud.kube, FAR, "True").catch((error: unknown) => {
+        throw new Error(`the far node did not become Ready: ${far.logTail()}`, { cause: error });
+      });
     });
     after(async () => scope.disposeAsync());
 

@@ -5,3 +5,4 @@ export { type PemPair, TestCa } from "./kubernetes/test-certificates.ts";
 export { freePort, TestProcess } from "./kubernetes/test-process.ts";
 export { setNodeReady, TestKubelet, type TestKubeletOptions } from "./kubernetes/test-kubelet.ts";
 export { TestRegistry, type TestRegistryOptions } from "./containerd/test-registry.ts";
+export { inNetns } from "./containerd/in-netns.ts";

@@ -9,6 +9,7 @@ import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { busyboxImage, CriClient, type OciImage, pauseImage, writeOciLayout } from "@kedge/cri";
 import { containerdConfig, cniConfig, LOOPBACK_CONFIG } from "./containerd-config.ts";
+import { inNetns } from "./in-netns.ts";
 import { killProcessesOf, removeLink, unmountBelow } from "./host-cleanup.ts";
 
 const run = promisify(execFile);
@@ -74,8 +75,7 @@ export class TestContainerd implements AsyncDisposable {
   /** Starts the daemon again after {@link stopDaemon}; containers went on meanwhile. */
   async startDaemon(): Promise<void> {
     const command = ["containerd", "--config", join(this.root, "config.toml")];
-    const [program = "", ...args] =
-      this.#netns === undefined ? command : ["ip", "netns", "exec", this.#netns, ...command];
+    const [program = "", ...args] = inNetns(this.#netns, command);
     const child = spawn(program, args, {
       stdio: ["ignore", "ignore", "pipe"],
     });

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { KubeRequest, KubeResponse, KubeTransport } from "@kedge/kube-client";
 import type { UserInfo } from "../auth/user-info.ts";
 import type { ApiRequest, ApiResponse } from "./api-exchange.ts";
@@ -17,6 +18,8 @@ export class InProcessTransport implements KubeTransport {
   }
 
   async request({ method, path, headers, body, signal }: KubeRequest): Promise<KubeResponse> {
+    // As a socket would: a caller that asks without end must not keep timers, I/O and commits from their turn.
+    await nextTurn();
     signal.throwIfAborted();
     const url = new URL(path, "http://in-process");
     const response = await this.#respond({

@@ -10,6 +10,17 @@ type Resources = { readonly requests?: Readonly<Record<string, string>> } | unde
  * more, and its overhead. Kubernetes' rule, as `kubectl describe node` adds it up.
  */
 export function podRequests(pod: Pod): Amounts {
+  const known = remembered.get(pod);
+  if (known !== undefined) return known;
+  const requests = addUp(pod);
+  remembered.set(pod, requests);
+  return requests;
+}
+
+/** Each pod on a node is added up again for each decision; an object of a cache never changes. */
+const remembered = new WeakMap<Pod, Amounts>();
+
+function addUp(pod: Pod): Amounts {
   const spec = pod.spec as (NonNullable<Pod["spec"]> & { resources?: Resources }) | undefined;
   const { initContainers = [], overhead, resources } = spec ?? {};
   let total = (spec?.containers ?? []).map(requestsOf).reduce(sum, {});

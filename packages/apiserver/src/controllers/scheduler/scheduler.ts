@@ -11,6 +11,8 @@ import { planPlacement } from "./plan-placement.ts";
 const SCHEDULER_NAME = "default-scheduler";
 /** Should no change wake an unschedulable pod, it is looked at this often. */
 const RETRY_UNSCHEDULABLE_MS = 60_000;
+/** Bindings on their way to the API server. */
+const BINDINGS_MAX = 32;
 
 /** Chooses a node for each pod that has none. One pod at a time: each decision counts for the next. */
 export function startScheduler(context: ControllerContext): ControllerLoop {
@@ -20,6 +22,7 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
   /** Bound by us, and not yet seen so in the cache: `namespace/name` → what runs where. */
   const assumed = new Map<string, { readonly pod: Pod; readonly nodeName: string }>();
   const unschedulable = new Set<string>();
+  const bindings = new Set<Promise<void>>();
 
   async function reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     const pod = pods.get(key);
@@ -35,8 +38,22 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
       return { requeueAfterMs: RETRY_UNSCHEDULABLE_MS };
     }
     unschedulable.delete(key);
-    await bind(key, pod, placement.nodeName, signal);
+    assumed.set(key, { pod, nodeName: placement.nodeName });
+    await bindInBackground(key, pod, placement.nodeName, signal);
     return {};
+  }
+
+  /** The next decision does not wait for this one to be stored. */
+  async function bindInBackground(key: string, pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {
+    while (bindings.size >= BINDINGS_MAX) await Promise.race(bindings);
+    const binding = bind(key, pod, nodeName, signal)
+      .catch((error: unknown) => {
+        if (signal.aborted) return;
+        context.logger.debug({ pod: key, node: nodeName, error: toError(error) }, "binding failed");
+        loop.queue.addRateLimited(key);
+      })
+      .finally(() => bindings.delete(binding));
+    bindings.add(binding);
   }
 
   function viewNodes(): NodeView[] {
@@ -54,7 +71,6 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
 
   async function bind(key: string, pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {
     const { namespace, name = "", uid } = pod.metadata ?? {};
-    assumed.set(key, { pod, nodeName });
     try {
       const target = { apiVersion: "v1", kind: "Node", name: nodeName };
       const metadata = { namespace, name, ...(uid === undefined ? {} : { uid }) };

@@ -87,7 +87,10 @@ for (const [name, kubectl] of Object.entries(kubectls))
       test("explains built-in fields", async () => {
         assert.match(await kubectlRun("explain", "pods.spec.containers"), /imagePullPolicy\s+<string>/);
         assert.match(await kubectlRun("explain", "deployments", "--recursive"), /terminationGracePeriodSeconds/);
-        assert.match(await kubectlRun("explain", "deployment.spec.strategy.rollingUpdate"), /maxSurge\s+<(string|IntOrString)>/);
+        assert.match(
+          await kubectlRun("explain", "deployment.spec.strategy.rollingUpdate"),
+          /maxSurge\s+<(string|IntOrString)>/,
+        );
       });
 
       test("explains custom fields as soon as they are defined, and applies by them", async () => {

@@ -133,6 +133,21 @@ export const eventStrategy: BuiltinStrategy<Event> = {
   }),
 };
 
+/** Of `events.k8s.io/v1`: what is stored is an event of `v1`, under whose labels its fields are found. */
+export const groupEventStrategy: BuiltinStrategy<Event> = {
+  selectableFields(event) {
+    const fields = eventStrategy.selectableFields?.(event) ?? {};
+    const regarding = Object.entries(fields).map(([name, value]) => [
+      name.replace("involvedObject.", "regarding."),
+      value,
+    ]);
+    return {
+      ...(Object.fromEntries(regarding) as Record<string, string>),
+      reportingController: fields["reportingComponent"] ?? "",
+    };
+  },
+};
+
 const USAGES_SIGNER_PREFIX = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\/.+$/;
 const EXPIRATION_SECONDS_MIN = 600;
 

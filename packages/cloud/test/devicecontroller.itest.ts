@@ -266,6 +266,23 @@ test("an older version does not come after a newer one, until the node's next se
   }),
 );
 
+test("W7: what another program or replica writes meanwhile is not undone", options, () =>
+  inNamespace(async (harness) => {
+    await harness.device("d", "n1");
+    await harness.start();
+    const other = { propertyName: "h", reported: { value: "of another replica" } };
+    for (let index = 1; index <= 20; index += 1) {
+      const before = await harness.status("d", () => true);
+      const twins = [...(before.status?.twins?.filter(({ propertyName }) => propertyName !== "h") ?? []), other];
+      await harness.patch(DEVICE_STATUSES, "d", { status: { twins } });
+      await harness.report("n1", "d", "twin/edge_updated", twin(`${index}`, index));
+      const { status } = await harness.kube.get(DEVICE_STATUSES, harness.key("d"), AbortSignal.timeout(5_000));
+      assert.deepEqual(status?.twins?.map(({ propertyName }) => propertyName).toSorted(), ["h", "t"]);
+      assert.equal(status?.twins?.find(({ propertyName }) => propertyName === "t")?.reported?.value, `${index}`);
+    }
+  }),
+);
+
 test(
   "W8: a report of a device that is gone, of another node, or of no sense is confirmed and changes nothing",
   options,

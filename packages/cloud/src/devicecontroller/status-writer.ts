@@ -98,7 +98,8 @@ export class StatusWriter extends Component {
     }
     if (patch === undefined) return;
     try {
-      const body = { status: patch };
+      // The twins are written whole, so they must be made from what there is: whoever wrote meanwhile is not undone (W7).
+      const body = { metadata: { resourceVersion: status.metadata?.resourceVersion }, status: patch };
       view.noteWritten(await kube.patch(DEVICE_STATUSES, parseKey(key), { type: "merge", body }, this.signal));
     } catch (error) {
       if (!hasCode(error, "NotFound")) throw error;

@@ -1,4 +1,3 @@
-import type { ServiceError } from "@grpc/grpc-js";
 import { CodedError } from "@kedge/runtime";
 
 /** gRPC's status codes by number, as `google.rpc.Code` names them. */
@@ -12,11 +11,10 @@ export class CriError extends CodedError<{ readonly code: string; readonly grpcC
   /** What is refused for good stays so; all else may heal, since the runtime may be restarting. */
   override readonly retryable = !["InvalidArgument", "PermissionDenied", "Unimplemented"].includes(this.details.code);
 
-  static from(error: ServiceError, call: string): CriError {
-    const code = CODE_NAMES[error.code] ?? "Unknown";
-    const hint = code === "Unavailable" ? " (is containerd running?)" : "";
-    const text = error.details === "" ? error.message : error.details;
-    return new CriError(`${call}: ${text}${hint}`, { code, grpcCode: error.code, call }, { cause: error });
+  constructor(call: string, grpcCode: number, details: string, cause?: unknown) {
+    const code = CODE_NAMES[grpcCode] ?? "Unknown";
+    const hint = code === "Unavailable" || code === "DeadlineExceeded" ? " (is containerd running?)" : "";
+    super(`${call}: ${details}${hint}`, { code, grpcCode, call }, { cause });
   }
 }
 

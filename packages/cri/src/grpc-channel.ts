@@ -1,55 +1,57 @@
+import { once } from "node:events";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from "node:http2";
+import { connect as connectSocket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   create,
+  type DescMessage,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
-  type DescMessage,
   type MessageInitShape,
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
+import { abortable, Backoff, toError } from "@kedge/runtime";
 import { CriError } from "./cri-error.ts";
+import { readFrames, writeFrame } from "./grpc-frames.ts";
 
-/** As a kubelet: lists of some hundred containers pass gRPC's 4 MiB. */
-export const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 3_000;
 /** What containerd answers from when it listens until its CRI plugin has looked around. */
 const NOT_READY_YET = "server is not initialized yet";
 const READY_POLL_MS = 50;
+const WINDOW_BYTES = 1024 * 1024;
+/** `grpc-timeout` has at most eight digits. */
+const GRPC_TIMEOUT_MS_MAX = 99_999_999;
 
-const deserializer =
-  <D extends DescMessage>(desc: D) =>
-  (bytes: Buffer): MessageShape<D> =>
-    fromBinary(desc, bytes);
+const OK = 0;
+const UNKNOWN = 2;
+const DEADLINE_EXCEEDED = 4;
+const UNAVAILABLE = 14;
 
-const serializer =
-  <D extends DescMessage>(desc: D) =>
-  (message: MessageShape<D>): Buffer => {
-    const bytes = toBinary(desc, message);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  };
+type Method<I extends DescMessage, O extends DescMessage> = DescMethodUnary<I, O> | DescMethodServerStreaming<I, O>;
 
-/** One connection to a gRPC server on a unix socket; it connects by itself, and again after a loss. */
+/**
+ * One connection to a gRPC server on a unix socket; it connects by itself, and again after a loss.
+ *
+ * On node:http2 alone: that is all a client of one local server needs, and the agent's memory is a feature.
+ */
 export class GrpcChannel implements Disposable {
-  readonly #client: Client;
+  readonly #path: string;
+  #session: ClientHttp2Session | undefined;
+  #connecting: Promise<ClientHttp2Session> | undefined;
+  #disposed = false;
 
   /** @param endpoint `unix:///run/containerd/containerd.sock`, or a path. */
   constructor(endpoint: string) {
-    const target = endpoint.startsWith("/") ? `unix://${endpoint}` : endpoint;
-    this.#client = new Client(target, credentials.createInsecure(), {
-      "grpc.default_authority": "localhost", // containerd refuses the socket's path as authority
-      "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
-      "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
-      "grpc.initial_reconnect_backoff_ms": RECONNECT_MIN_MS,
-      "grpc.min_reconnect_backoff_ms": RECONNECT_MIN_MS,
-      "grpc.max_reconnect_backoff_ms": RECONNECT_MAX_MS,
-      "grpc.enable_http_proxy": 0,
-      "grpc.service_config_disable_resolution": 1,
-      "grpc.enable_retries": 0,
-    });
+    this.#path = endpoint.replace(/^unix:(\/\/)?/, "");
   }
 
   /**
@@ -64,44 +66,19 @@ export class GrpcChannel implements Disposable {
     timeoutMs: number | undefined,
     signal: AbortSignal,
   ): Promise<MessageShape<O>> {
-    const deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+    const deadlineMs = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
     for (;;) {
       try {
-        return await this.#callOnce(method, request, deadlineMs, signal);
+        let reply: MessageShape<O> | undefined;
+        for await (const message of this.#call(method, request, deadlineMs, signal)) reply ??= message;
+        if (reply === undefined) throw new CriError(method.name, UNKNOWN, "neither error nor reply");
+        return reply;
       } catch (error) {
         const starting = error instanceof CriError && error.message.includes(NOT_READY_YET);
-        if (!starting || Date.now() + READY_POLL_MS > deadlineMs) throw error;
+        if (!starting || performance.now() + READY_POLL_MS > deadlineMs) throw error;
         await delay(READY_POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
       }
     }
-  }
-
-  #callOnce<I extends DescMessage, O extends DescMessage>(
-    method: DescMethodUnary<I, O>,
-    request: MessageInitShape<I>,
-    deadlineMs: number,
-    signal: AbortSignal,
-  ): Promise<MessageShape<O>> {
-    signal.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const cancel = () => call.cancel();
-      const call = this.#client.makeUnaryRequest(
-        pathOf(method),
-        serializer(method.input),
-        deserializer(method.output),
-        create(method.input, request),
-        waitingMetadata(),
-        { deadline: deadlineMs },
-        (error: ServiceError | null, reply?: MessageShape<O>) => {
-          signal.removeEventListener("abort", cancel);
-          if (error === null && reply !== undefined) resolve(reply);
-          else if (signal.aborted) reject(signal.reason as Error);
-          else if (error !== null) reject(CriError.from(error, method.name));
-          else reject(new Error(`${method.name}: neither error nor reply`));
-        },
-      );
-      signal.addEventListener("abort", cancel, { once: true });
-    });
   }
 
   /**
@@ -109,48 +86,157 @@ export class GrpcChannel implements Disposable {
    *
    * @throws {CriError} when the stream breaks, or the signal's reason if that aborts.
    */
-  async *callServerStream<I extends DescMessage, O extends DescMessage>(
+  callServerStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageInitShape<I>,
     signal: AbortSignal,
   ): AsyncGenerator<MessageShape<O>, void> {
-    signal.throwIfAborted();
-    const call: ClientReadableStream<MessageShape<O>> = this.#client.makeServerStreamRequest(
-      pathOf(method),
-      serializer(method.input),
-      deserializer(method.output),
-      create(method.input, request),
-      waitingMetadata(),
-    );
-    const cancel = () => call.cancel();
-    signal.addEventListener("abort", cancel, { once: true });
-    try {
-      for await (const reply of call) yield reply as MessageShape<O>;
-    } catch (error) {
-      signal.throwIfAborted();
-      throw isServiceError(error) ? CriError.from(error, method.name) : error;
-    } finally {
-      signal.removeEventListener("abort", cancel);
-      call.on("error", () => undefined); // cancelling reports itself as an error that nobody waits for any more
-      call.cancel();
-    }
-    signal.throwIfAborted();
+    return this.#call(method, request, Number.POSITIVE_INFINITY, signal);
   }
 
   [Symbol.dispose](): void {
-    this.#client.close();
+    this.#disposed = true;
+    this.#session?.destroy();
+  }
+
+  async *#call<I extends DescMessage, O extends DescMessage>(
+    method: Method<I, O>,
+    request: MessageInitShape<I>,
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<MessageShape<O>, void> {
+    signal.throwIfAborted();
+    const body = writeFrame(toBinary(method.input, create(method.input, request)));
+    using deadline = new Deadline(deadlineMs, signal);
+    const fail = (code: number, details: string, cause?: unknown): Error => {
+      if (signal.aborted) return signal.reason as Error;
+      if (deadline.passed) return new CriError(method.name, DEADLINE_EXCEEDED, `no answer in time: ${details}`, cause);
+      return new CriError(method.name, code, details, cause);
+    };
+    let stream: ClientHttp2Stream;
+    let status: GrpcStatus | undefined;
+    try {
+      const session = await this.#connected(deadline.signal);
+      stream = session.request({
+        ":method": "POST",
+        ":path": `/${method.parent.typeName}/${method.name}`,
+        "content-type": "application/grpc",
+        te: "trailers",
+        ...(deadlineMs !== Number.POSITIVE_INFINITY && { "grpc-timeout": `${deadline.remainingMs}m` }),
+      });
+    } catch (error) {
+      throw fail(UNAVAILABLE, toError(error).message, error);
+    }
+    const take = (headers: IncomingHttpHeaders) => (status ??= statusOf(headers));
+    const cancel = () => stream.close(constants.NGHTTP2_CANCEL);
+    stream.on("response", take).on("trailers", take);
+    stream.on("error", () => undefined); // whoever reads gets it, too
+    deadline.signal.addEventListener("abort", cancel, { once: true });
+    try {
+      stream.end(body);
+      for await (const frame of readFrames(stream)) yield fromBinary(method.output, frame);
+      if (status === undefined && !stream.closed) await once(stream, "close");
+    } catch (error) {
+      if (status === undefined || status.code === OK) throw fail(UNAVAILABLE, toError(error).message, error);
+    } finally {
+      deadline.signal.removeEventListener("abort", cancel);
+      if (!stream.closed) cancel();
+    }
+    if (status === undefined) throw fail(UNAVAILABLE, "the connection was lost");
+    if (status.code !== OK) throw fail(status.code, status.message);
+  }
+
+  /** @throws the signal's reason, or why there is no connection when that aborts. */
+  async #connected(signal: AbortSignal): Promise<ClientHttp2Session> {
+    const backoff = new Backoff({ initialMs: RECONNECT_MIN_MS, maxMs: RECONNECT_MAX_MS });
+    for (;;) {
+      if (this.#disposed) throw new Error("the channel is closed");
+      const open = this.#session;
+      if (open !== undefined && !open.closed && !open.destroyed) return open;
+      try {
+        this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
+        return await abortable(this.#connecting, signal);
+      } catch (error) {
+        // The wait may end in the midst of a try, or between two: either way this is why.
+        if (!signal.aborted) await delay(backoff.next(), undefined, { signal }).catch(() => undefined);
+        if (signal.aborted) throw new Error(`${this.#path}: ${toError(error).message}`, { cause: error });
+      }
+    }
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
+    const session = connect("http://localhost", {
+      createConnection: () => connectSocket(this.#path),
+      settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
+    });
+    session.on("error", () => undefined); // its streams tell of it
+    try {
+      await once(session, "connect");
+    } catch (error) {
+      session.destroy();
+      throw error;
+    }
+    session.setLocalWindowSize(WINDOW_BYTES);
+    if (this.#disposed) session.destroy();
+    this.#session = session;
+    return session;
   }
 }
 
-/** While the server restarts, calls wait for it until their deadline: so all go on the moment it is back. */
-function waitingMetadata(): Metadata {
-  return new Metadata({ waitForReady: true });
+/** A signal that aborts with another one, or when the time is over. */
+class Deadline implements Disposable {
+  readonly signal: AbortSignal;
+  readonly #atMs: number;
+  readonly #outer: AbortSignal;
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #abort = () => this.#controller.abort(this.#outer.reason);
+  #passed = false;
+
+  constructor(atMs: number, outer: AbortSignal) {
+    this.#atMs = atMs;
+    this.#outer = outer;
+    this.signal = this.#controller.signal;
+    outer.addEventListener("abort", this.#abort, { once: true });
+    if (atMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => {
+      this.#passed = true;
+      this.#controller.abort(new DOMException("the deadline has passed", "TimeoutError"));
+    }, this.remainingMs);
+  }
+
+  get passed(): boolean {
+    return this.#passed;
+  }
+
+  get remainingMs(): number {
+    return Math.min(GRPC_TIMEOUT_MS_MAX, Math.max(0, Math.ceil(this.#atMs - performance.now())));
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#outer.removeEventListener("abort", this.#abort);
+  }
 }
 
-function pathOf(method: { readonly name: string; readonly parent: { readonly typeName: string } }): string {
-  return `/${method.parent.typeName}/${method.name}`;
+interface GrpcStatus {
+  readonly code: number;
+  readonly message: string;
 }
 
-function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
+/** A server that has nothing to say puts its status into the headers, else into the trailers. */
+function statusOf(headers: IncomingHttpHeaders): GrpcStatus | undefined {
+  const code = headers["grpc-status"];
+  if (typeof code === "string") return { code: Number(code), message: decode(headers["grpc-message"]) };
+  const http = Number(headers[":status"] ?? 200);
+  return http === 200 ? undefined : { code: UNAVAILABLE, message: `HTTP status ${http}: is this a container runtime?` };
+}
+
+function decode(message: string | string[] | undefined): string {
+  const text = typeof message === "string" ? message : "";
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // not every server escapes
+  }
 }

@@ -24,12 +24,24 @@ function defaultMembers(object: JsonObject, schema: SchemaNode): void {
     const known = memberSchema(schema, key);
     if (known !== undefined && known.nullable !== true && !takesNull(known)) delete object[key];
   }
-  for (const [key, known] of Object.entries(schema.properties ?? {}))
-    if (known.default !== undefined && !Object.hasOwn(object, key)) object[key] = cloneJson(known.default);
+  for (const [key, value] of defaultsOf(schema)) if (!Object.hasOwn(object, key)) object[key] = cloneJson(value);
   for (const [key, member] of Object.entries(object)) {
     const known = typeof member === "object" && member !== null ? memberSchema(schema, key) : undefined;
     if (known !== undefined) applySchemaDefaults(member, known);
   }
+}
+
+/** Types have hundreds of members and few defaults, and are asked for them with every write. */
+const defaultsBySchema = new WeakMap<SchemaNode, readonly (readonly [key: string, value: JsonValue])[]>();
+
+function defaultsOf(schema: SchemaNode): readonly (readonly [key: string, value: JsonValue])[] {
+  const known = defaultsBySchema.get(schema);
+  if (known !== undefined) return known;
+  const defaults = Object.entries(schema.properties ?? {}).flatMap(([key, { default: value }]) =>
+    value === undefined ? [] : [[key, value] as const],
+  );
+  defaultsBySchema.set(schema, defaults);
+  return defaults;
 }
 
 /** A schema without a type that keeps unknown members takes any JSON value, null included. */

@@ -21,6 +21,7 @@ import { builtinResources } from "./resources/builtin-resources.ts";
 import type { ApiContext } from "./rest/api-context.ts";
 import { reviewDefinitions } from "./rest/review-definitions.ts";
 import { type CompactionConfig, COMPACTION_DEFAULTS, Compactor } from "./storage/compactor.ts";
+import { EVENT_EXPIRY_DEFAULTS, EventExpiry, type EventExpiryConfig } from "./storage/event-expiry.ts";
 import { RevisionLog } from "./storage/revision-log.ts";
 import { CertificateAuthority } from "./tls/certificate-authority.ts";
 import { serverCertificate, SERVER_NAMES } from "./tls/server-certificate.ts";
@@ -41,6 +42,7 @@ export interface ApiServerConfig {
   /** Of Services; IPv4. Default `10.96.0.0/16`. */
   readonly serviceCidr?: string | undefined;
   readonly compaction?: Partial<CompactionConfig> | undefined;
+  readonly eventExpiry?: Partial<EventExpiryConfig> | undefined;
 }
 
 export interface ApiServerDeps {
@@ -91,6 +93,7 @@ export class ApiServer extends Component {
     await mkdir(stateDir, { recursive: true, mode: 0o700 });
     const log = scope.use(RevisionLog.open(join(stateDir, "apiserver.db")));
     scope.use(new Compactor(log, { ...COMPACTION_DEFAULTS, ...config.compaction }, { clock, logger }));
+    scope.use(new EventExpiry(log, { ...EVENT_EXPIRY_DEFAULTS, ...config.eventExpiry }, { clock, logger }));
     const pki = join(stateDir, "pki");
     const authority = await CertificateAuthority.open(pki, clock.now());
     const tokens = await ServiceAccountTokens.open(pki, log, clock);

@@ -1,9 +1,11 @@
 import { KubeApiError } from "@kedge/kube";
-import { toError } from "@kedge/runtime";
+import { hasCode, toError } from "@kedge/runtime";
 import type { ApiContext } from "../rest/api-context.ts";
-import { internalError } from "../rest/status-error.ts";
+import { badRequest, internalError, tooManyRequests, unavailable } from "../rest/status-error.ts";
 import { type ApiRequest, type ApiResponse, jsonResponse } from "./api-exchange.ts";
 import { dispatch } from "./route-table.ts";
+
+const SQLITE_FULL = 13;
 
 /** Answers a request of a known caller, refusals included; never throws. */
 export async function respond(context: ApiContext, request: ApiRequest): Promise<ApiResponse> {
@@ -21,8 +23,13 @@ export function refusal(
   error: unknown,
 ): ApiResponse {
   if (error instanceof KubeApiError) return statusResponse(error);
+  if (hasCode(error, "WriteQueueFull")) return statusResponse(tooManyRequests(error.message, 1));
+  if (error instanceof RangeError && error.message.includes("call stack"))
+    return statusResponse(badRequest("the request's object is nested too deeply"));
   const { method, path } = request;
   context.logger.error({ error: toError(error), method, path }, "request failed");
+  if ((error as { errcode?: unknown }).errcode === SQLITE_FULL)
+    return statusResponse(unavailable("the disk that holds the API server's state is full: make room on it"));
   return statusResponse(internalError(toError(error).message));
 }
 

@@ -6,6 +6,7 @@ import { storageKey } from "../storage/object-key.ts";
 import type { LogWriter } from "../storage/revision-log.ts";
 import type { StoredObject } from "../storage/stored-object.ts";
 import type { ApiContext } from "./api-context.ts";
+import { asStored } from "./as-version.ts";
 import { checkValid, pruneUnknown } from "./check-object.ts";
 import { asObject, decodeBody } from "./decode-body.ts";
 import { presenterOf } from "./get-object.ts";
@@ -54,7 +55,7 @@ export function insertObject(
   definition.prepareCreate(object);
   admitCreate({ writer, context, request, object });
   checkValid(object, undefined, definition);
-  return writer.create(key, object);
+  return writer.create(key, asStored(object, definition));
 }
 
 /** Nobody but the server sets these. */

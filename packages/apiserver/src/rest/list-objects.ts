@@ -115,5 +115,7 @@ function whereToStart(context: ApiContext, query: URLSearchParams, prefix: strin
 function badListOptions(because: string): KubeApiError {
   const field = "resourceVersionMatch";
   const message = `Forbidden: resourceVersionMatch ${because}`;
-  return invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [{ field, reason: "FieldValueForbidden", message }]);
+  return invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [
+    { field, reason: "FieldValueForbidden", message },
+  ]);
 }

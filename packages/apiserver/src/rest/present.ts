@@ -2,6 +2,7 @@ import { apiVersionOf, type KubeObject, type ListMeta } from "@kedge/kube";
 import type { ResourceDefinition } from "../resources/resource-definition.ts";
 import { StoredObject } from "../storage/stored-object.ts";
 import type { AcceptedForm } from "./negotiate.ts";
+import { asVersion } from "./as-version.ts";
 import { badRequest } from "./status-error.ts";
 
 /** What a row of a table carries of its object. */
@@ -89,10 +90,8 @@ export class Presenter {
 
   #plain(stored: StoredObject): string {
     if (stored.json.startsWith(this.#plainPrefix)) return stored.json;
-    // Stored by way of another version of the resource: versions differ in nothing but their name.
-    const { type } = this.#definition;
-    const { apiVersion: _apiVersion, kind: _kind, ...rest } = stored.object;
-    return JSON.stringify({ apiVersion: apiVersionOf(type), kind: type.kind, ...rest });
+    const { apiVersion, kind, metadata, ...rest } = asVersion(stored, this.#definition);
+    return JSON.stringify({ apiVersion, kind, metadata, ...rest });
   }
 
   #partial(stored: StoredObject): string {

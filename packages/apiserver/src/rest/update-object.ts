@@ -4,6 +4,7 @@ import { type ApiResponse, jsonResponse } from "../http/api-exchange.ts";
 import type { LogWriter } from "../storage/revision-log.ts";
 import type { StoredObject } from "../storage/stored-object.ts";
 import type { ApiContext } from "./api-context.ts";
+import { asStored, asVersion } from "./as-version.ts";
 import { checkValid, pruneUnknown } from "./check-object.ts";
 import { checkNamespace } from "./create-object.ts";
 import { asObject, decodeBody } from "./decode-body.ts";
@@ -52,7 +53,7 @@ export function replaceObject(
   part: WrittenPart,
 ): StoredObject {
   const { definition, info } = request;
-  const old = current.copy();
+  const old = asVersion(current, definition);
   checkIdentity(object, old, request);
   keepServerFields(object, old);
   definition.applyDefaults(object);
@@ -60,8 +61,8 @@ export function replaceObject(
   admitUpdate({ writer, context, request, object, old });
   checkValid(object, old, definition);
   metadataOf(object).name = info.name;
-  if (mayBeRemoved(object)) return writer.delete(current.key, object);
-  return writer.update(current.key, object);
+  const next = asStored(object, definition);
+  return mayBeRemoved(next) ? writer.delete(current.key, next) : writer.update(current.key, next);
 }
 
 /** @throws KubeApiError `BadRequest`: another object; `Conflict`: changed since, or deleted and created anew. */

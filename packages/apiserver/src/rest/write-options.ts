@@ -14,8 +14,7 @@ export type FieldValidation = "Ignore" | "Warn" | "Strict";
 /** @throws KubeApiError `BadRequest` */
 export function isDryRun(query: URLSearchParams, inBody: readonly string[] = []): boolean {
   const values = [...query.getAll("dryRun"), ...inBody].filter((value) => value !== "");
-  for (const value of values)
-    if (value !== "All") throw unsupported("dryRun", value, '"All"');
+  for (const value of values) if (value !== "All") throw unsupported("dryRun", value, '"All"');
   return values.length > 0;
 }
 

@@ -48,6 +48,7 @@ export class LogReader {
   readonly #listThen: StatementSync;
   readonly #countNow: StatementSync;
   readonly #changes: StatementSync;
+  readonly #unchanged: StatementSync;
   readonly #revision: StatementSync;
   readonly #compacted: StatementSync;
 
@@ -59,6 +60,9 @@ export class LogReader {
     this.#listThen = db.prepare(LIST_THEN);
     this.#countNow = db.prepare("SELECT count(*) AS n FROM current WHERE key > ? AND key < ?");
     this.#changes = db.prepare(CHANGES);
+    this.#unchanged = db.prepare(
+      "SELECT key FROM current WHERE key >= @start AND key < @end AND revision <= @revision ORDER BY revision LIMIT @limit",
+    );
     this.#revision = db.prepare("SELECT max(revision) AS revision FROM revisions");
     this.#compacted = db.prepare("SELECT revision FROM compaction");
   }
@@ -90,6 +94,11 @@ export class LogReader {
   /** How many objects there are now whose key begins with `prefix`. */
   count(prefix: string, startAfter = prefix): number {
     return Number(this.#countNow.get(startAfter, endOf(prefix))?.["n"] ?? 0);
+  }
+
+  /** Keys of objects last written at `revision` or before, the longest unchanged first. */
+  unchangedSince(revision: number, prefix: string, limit: number): string[] {
+    return this.#unchanged.all({ start: prefix, end: endOf(prefix), revision, limit }).map((row) => String(row["key"]));
   }
 
   /** What happened after `revision` under `prefix`, oldest first. @throws {StorageError} as {@link checkRevision} */

@@ -50,8 +50,22 @@ function normalized(value: unknown): unknown {
     return value.replaceAll(/kube-api-access-\w+/g, "kube-api-access").replace(/\b\d+s\b/, "0s");
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value)
-    .filter(([key]) => !VOLATILE.has(key))
+    .filter(([key, member]) => !VOLATILE.has(key) && !saysNothing(key, member))
     .map(([key, member]) => [key, normalized(member)] as const)
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries);
 }
+
+/** Go writes null for a time that is not set, and texts of events that are empty: the same as nothing. */
+function saysNothing(key: string, member: unknown): boolean {
+  return (TIMES.has(key) && member === null) || (key.startsWith("reporting") && member === "");
+}
+
+const TIMES = new Set([
+  "eventTime",
+  "lastProbeTime",
+  "deprecatedFirstTimestamp",
+  "deprecatedLastTimestamp",
+  "firstTimestamp",
+  "lastTimestamp",
+]);

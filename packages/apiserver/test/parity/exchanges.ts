@@ -12,6 +12,7 @@ export interface Exchange {
 
 const NS = "/api/v1/namespaces/parity";
 const APPS = "/apis/apps/v1/namespaces/parity";
+const EVENTS = "/apis/events.k8s.io/v1/namespaces/parity/events";
 const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 const PARTIAL = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json";
 const PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
@@ -347,6 +348,48 @@ export const EXCHANGES: readonly Exchange[] = [
     method: "POST",
     path: `${NS}/pods/nope/eviction`,
     body: { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "nope" } },
+  },
+  {
+    name: "an event",
+    method: "POST",
+    path: `${NS}/events`,
+    body: {
+      metadata: { name: "e1" },
+      involvedObject: { kind: "Pod", namespace: "parity", name: "p" },
+      reason: "Started",
+      message: "it started",
+      type: "Normal",
+      count: 1,
+      firstTimestamp: "2026-01-02T03:04:05Z",
+      lastTimestamp: "2026-01-02T03:04:05Z",
+      source: { component: "kubelet" },
+    },
+  },
+  { name: "the event under its other name", method: "GET", path: `${EVENTS}/e1` },
+  {
+    name: "an event by its other name",
+    method: "POST",
+    path: EVENTS,
+    body: {
+      metadata: { name: "e2" },
+      regarding: { kind: "Pod", namespace: "parity", name: "p" },
+      action: "Binding",
+      reason: "Scheduled",
+      note: "it was scheduled",
+      type: "Normal",
+      eventTime: "2026-01-02T03:04:05.678901Z",
+      reportingController: "default-scheduler",
+      reportingInstance: "here",
+    },
+  },
+  { name: "that event under its first name", method: "GET", path: `${NS}/events/e2` },
+  { name: "events of one pod", method: "GET", path: `${NS}/events?fieldSelector=involvedObject.name%3Dp` },
+  {
+    name: "a patch by the other name",
+    method: "PATCH",
+    path: `${NS}/events/e1`,
+    body: { message: "it started again", count: 2 },
+    contentType: MERGE,
   },
   {
     name: "a finalizer holds",

@@ -43,11 +43,7 @@ export async function bindPod(context: ApiContext, request: ResourceRequest): Pr
       if (pod.metadata?.deletionTimestamp !== undefined)
         throw conflict(BINDING, info.name, `pod ${info.name} is being deleted, cannot be assigned to a host`);
       if ((pod.spec.nodeName ?? "") !== "")
-        throw conflict(
-          BINDING,
-          info.name,
-          `pod ${info.name} is already assigned to node "${pod.spec.nodeName ?? ""}"`,
-        );
+        throw conflict(BINDING, info.name, `pod ${info.name} is already assigned to node "${pod.spec.nodeName ?? ""}"`);
       pod.spec.nodeName = nodeName;
       pod.metadata = { ...pod.metadata, annotations: { ...pod.metadata?.annotations, ...metadata?.annotations } };
       if (Object.keys(pod.metadata.annotations ?? {}).length === 0) delete pod.metadata.annotations;
@@ -56,7 +52,10 @@ export async function bindPod(context: ApiContext, request: ResourceRequest): Pr
       pod.status = {
         ...pod.status,
         // The type of `lastProbeTime` does not know that it may be null, which is what Kubernetes writes.
-        conditions: [...conditions, { type: "PodScheduled", status: "True", lastProbeTime: null as never, lastTransitionTime }],
+        conditions: [
+          ...conditions,
+          { type: "PodScheduled", status: "True", lastProbeTime: null as never, lastTransitionTime },
+        ],
       };
       return writer.update(current.key, pod);
     },

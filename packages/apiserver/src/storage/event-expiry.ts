@@ -1,0 +1,74 @@
+import { EVENTS } from "@kedge/kube";
+import { Component, type Clock, isAbort, type Logger, toError } from "@kedge/runtime";
+import { keyPrefix } from "./object-key.ts";
+import type { RevisionLog } from "./revision-log.ts";
+
+export interface EventExpiryConfig {
+  /** An event that nobody has changed for so long goes. */
+  readonly keepMs: number;
+  /** Beyond this many the ones longest unchanged go earlier. */
+  readonly eventsMax: number;
+  readonly intervalMs: number;
+}
+
+export const EVENT_EXPIRY_DEFAULTS: EventExpiryConfig = { keepMs: 3_600_000, eventsMax: 5_000, intervalMs: 60_000 };
+
+const SLICE_EVENTS_MAX = 200;
+
+/** Events are news, not state: they go after an hour, so that they do not pile up. */
+export class EventExpiry extends Component {
+  readonly #log: RevisionLog;
+  readonly #config: EventExpiryConfig;
+  readonly #deps: { readonly clock: Clock; readonly logger: Logger };
+  /** Which revision was the newest when; a restart begins the hour anew, a wrong wall clock does nothing. */
+  readonly #marks: { readonly atMs: number; readonly revision: number }[] = [];
+  readonly #loop: Promise<void>;
+
+  constructor(log: RevisionLog, config: EventExpiryConfig, deps: { readonly clock: Clock; readonly logger: Logger }) {
+    super();
+    this.#log = log;
+    this.#config = config;
+    this.#deps = deps;
+    this.#loop = this.#run();
+  }
+
+  protected override async stop(): Promise<void> {
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (true) {
+        await this.#deps.clock.sleep(this.#config.intervalMs, this.signal);
+        await this.#expire().catch((error: unknown) => {
+          this.#deps.logger.warn({ error: toError(error) }, "old events not removed, trying again");
+        });
+      }
+    } catch (error) {
+      if (!isAbort(error, this.signal)) throw error;
+    }
+  }
+
+  async #expire(): Promise<void> {
+    const { keepMs, eventsMax } = this.#config;
+    const nowMs = this.#deps.clock.monotonic();
+    let upTo = 0;
+    while (this.#marks[0] !== undefined && this.#marks[0].atMs <= nowMs - keepMs)
+      upTo = this.#marks.shift()?.revision ?? upTo;
+    this.#marks.push({ atMs: nowMs, revision: this.#log.revision });
+    await this.#remove(upTo, Infinity);
+    await this.#remove(this.#log.revision, this.#log.count(keyPrefix(EVENTS)) - eventsMax);
+  }
+
+  /** Removes those last changed at `upTo` or before, at most `count`, oldest first. */
+  async #remove(upTo: number, count: number): Promise<void> {
+    for (let left = count; left > 0 && !this.signal.aborted;) {
+      const keys = this.#log.unchangedSince(upTo, keyPrefix(EVENTS), Math.min(left, SLICE_EVENTS_MAX));
+      if (keys.length === 0) return;
+      await this.#log.write((writer) => {
+        for (const key of keys) if (writer.get(key) !== undefined) writer.delete(key);
+      });
+      left -= keys.length;
+    }
+  }
+}

@@ -20,7 +20,7 @@ export function pruneUnknown(
     throw hasCode(error, "BadType") ? refuse(error.message) : error;
   }
   if (unknown.length > 0 && validation === "Strict") throw refuse(`strict decoding error: ${unknown.join(", ")}`);
-  return validation === "Warn" ? unknown : [];
+  return [...(validation === "Warn" ? unknown : []), ...(definition.warnings?.(object) ?? [])];
 }
 
 /** @throws KubeApiError `Invalid` with a cause for each field */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { RuntimeEvent } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
 import { Backoff, isAbort, toError } from "@kedge/runtime";
@@ -49,6 +50,9 @@ export class PodWorker {
   #failures: ReadonlyMap<string, { readonly reason: string; readonly message: string }> = new Map();
   #verdict: PodVerdict | undefined;
   #admitted = false;
+  /** Labels or annotations changed, which files in volumes may show. */
+  #refreshDue = false;
+  #refreshedAtMs: number;
   #removed = false;
   #orphan = false;
   #state: "running" | "terminating" | "terminated" = "running";
@@ -61,6 +65,7 @@ export class PodWorker {
     this.#pod = pod;
     this.#deps = deps;
     this.#runtime = emptyRuntimePod(uid, namespace, name);
+    this.#refreshedAtMs = deps.clock.monotonic();
   }
 
   /** As the store has it, with the status as last decided here. */
@@ -87,7 +92,11 @@ export class PodWorker {
 
   /** The pod's object changed. */
   update(pod: Pod): void {
+    const before = this.#pod;
     this.#pod = pod;
+    // Of a status that changed it was we who told.
+    if (isDeepStrictEqual(intentOf(before), intentOf(pod))) return;
+    this.#refreshDue ||= !isDeepStrictEqual(shownInFiles(before), shownInFiles(pod));
     const grace = this.#graceSeconds();
     if (
       this.#kill !== undefined &&
@@ -157,6 +166,7 @@ export class PodWorker {
     if (idle) {
       this.#failures = new Map();
       await round.tidy(this.#runtime, signal);
+      await this.#refreshVolumes(signal);
       return undefined;
     }
     try {
@@ -171,6 +181,16 @@ export class PodWorker {
       await this.#look(signal); // half of it may have been done
       throw error;
     }
+  }
+
+  /** Tokens run out, and what was missed of ConfigMaps and Secrets heals. */
+  async #refreshVolumes(signal: AbortSignal): Promise<void> {
+    const { volumes, clock, config } = this.#deps;
+    const nowMs = clock.monotonic();
+    if (!this.#refreshDue && nowMs - this.#refreshedAtMs < config.syncFrequencyMs) return;
+    this.#refreshDue = false;
+    this.#refreshedAtMs = nowMs;
+    await volumes.refresh(this.pod, signal);
   }
 
   /** Reads what the runtime has, and tells the cluster. */
@@ -291,6 +311,17 @@ export class PodWorker {
     if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return undefined;
     return Math.max(GRACE_SECONDS_MIN, deletionGracePeriodSeconds);
   }
+}
+
+/** What of a pod's object asks something of us. */
+function intentOf({ metadata = {}, spec }: Pod) {
+  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
+  return { deletionTimestamp, deletionGracePeriodSeconds, spec, shown: shownInFiles({ metadata }) };
+}
+
+function shownInFiles({ metadata = {} }: Pod) {
+  const { labels, annotations } = metadata;
+  return { labels, annotations };
 }
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {

@@ -14,6 +14,11 @@ test("names the uid, and only what changed", () => {
   assert.deepEqual(JSON.parse(patch ?? ""), { metadata: { uid: "u" }, status: { phase: "Running", message: null } });
 });
 
+test("leaves what others report", () => {
+  const before: PodStatus = { phase: "Running", nominatedNodeName: "n", resize: "Proposed" } as PodStatus;
+  assert.equal(statusPatch("u", before, { phase: "Running" }), undefined);
+});
+
 test("does not delete conditions of others that came meanwhile", () => {
   const before: PodStatus = { conditions: [{ type: "example.com/up", status: "True" }] };
   assert.equal(statusPatch("u", before, { conditions: [] })?.includes("delete") ?? false, false);

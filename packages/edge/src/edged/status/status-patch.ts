@@ -3,6 +3,22 @@ import type { PodStatus } from "@kedge/kube";
 /** Lists that the API server merges by this key; all others it replaces as a whole. */
 const MERGED_BY: Partial<Record<keyof PodStatus, string>> = { conditions: "type", podIPs: "ip", hostIPs: "ip" };
 
+/** What a kubelet reports; all else in a status is of others, and stays. */
+const OWN_MEMBERS: readonly (keyof PodStatus)[] = [
+  "phase",
+  "reason",
+  "message",
+  "conditions",
+  "hostIP",
+  "hostIPs",
+  "podIP",
+  "podIPs",
+  "startTime",
+  "initContainerStatuses",
+  "containerStatuses",
+  "qosClass",
+];
+
 /**
  * The change as a strategic merge patch of `metadata.uid` and `status`. The uid makes the API server refuse it if
  * another pod has taken the name by now.
@@ -12,7 +28,7 @@ const MERGED_BY: Partial<Record<keyof PodStatus, string>> = { conditions: "type"
  */
 export function statusPatch(uid: string, before: PodStatus, after: PodStatus): string | undefined {
   const status: Record<string, unknown> = {};
-  for (const key of new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof PodStatus>) {
+  for (const key of OWN_MEMBERS) {
     if (isSame(before[key], after[key])) continue;
     status[key] = MERGED_BY[key] === undefined ? (after[key] ?? null) : mergeList(key, before, after);
   }

@@ -2,7 +2,6 @@ import { hasCode } from "@kedge/runtime";
 import { CONFIG_MAPS, DEPLOYMENTS, type KubeObject, type Pod, PODS, type ResourceType, SECRETS } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
 import { DEVICE_MODELS, DEVICES, DEVICE_STATUSES, type DeviceStatus } from "@kedge/api";
-import { UserError } from "../user-error.ts";
 import { waitUntil } from "../wait-until.ts";
 import {
   SAMPLE_APP,
@@ -117,11 +116,4 @@ export function describePod(pod: Pod): string {
   const condition = pod.status?.conditions?.find(({ status, message }) => status === "False" && message !== undefined);
   const why = waiting === undefined ? condition?.message : `${waiting.reason ?? ""} ${waiting.message ?? ""}`.trim();
   return `pod ${pod.metadata?.name ?? ""} is ${pod.status?.phase ?? "unknown"}${why === undefined ? "" : ` (${why})`}`;
-}
-
-/** @throws UserError if the resource is not served: the CRDs were not applied to that cluster. */
-export async function expectDeviceApi(kube: KubeClient, signal: AbortSignal): Promise<void> {
-  const { status } = await kube.raw("GET", "/apis/devices.kubeedge.io/v1beta1", signal);
-  if (status === 404)
-    throw new UserError("that cluster does not know devices: kubectl apply -f manifests/crds/", "crds");
 }

@@ -12,7 +12,7 @@ import {
   Source,
   toNode,
 } from "@kedge/protocol";
-import { type Clock, Component } from "@kedge/runtime";
+import { type Clock, Component, deferred } from "@kedge/runtime";
 import type { CloudBus } from "./cloud-bus.ts";
 import { type DeviceView, modelKey } from "./device-view.ts";
 
@@ -23,6 +23,9 @@ export interface DeviceDownstreamDeps {
   readonly send: (message: Message) => void;
 }
 
+/** A device goes down without its model if that has not come by then. */
+const MODEL_WAIT_MS = 500;
+
 type PushOperation = "insert" | "update" | "delete";
 
 /**
@@ -32,6 +35,8 @@ type PushOperation = "insert" | "update" | "delete";
 export class DeviceDownstream extends Component {
   readonly #deps: DeviceDownstreamDeps;
   readonly #connected = new Set<string>();
+  /** Models that devices wait for, for a moment. */
+  readonly #awaited = new Map<string, PromiseWithResolvers<void>>();
   readonly #scope = new DisposableStack();
 
   constructor(deps: DeviceDownstreamDeps) {
@@ -82,8 +87,24 @@ export class DeviceDownstream extends Component {
     this.#sendMembershipChange(node, [element(device)], null);
     const { view } = this.#deps;
     const model = view.modelOf(device);
+    const awaited = modelKey(device);
+    if (model === undefined && awaited !== undefined && this.#connected.has(node)) {
+      void this.#enterAfterModel(node, keyOf(device), awaited);
+      return;
+    }
     if (model !== undefined && !view.needsModel(node, keyOf(model), keyOf(device))) this.#push(node, "insert", model);
     this.#push(node, "insert", device);
+  }
+
+  /** Models and devices come to us on two ways: a model created just before its device may be seen just after it. */
+  async #enterAfterModel(node: string, key: string, model: string): Promise<void> {
+    const { view, clock } = this.#deps;
+    const arrival = this.#awaited.get(model) ?? deferred();
+    this.#awaited.set(model, arrival);
+    await Promise.race([arrival.promise, clock.sleep(MODEL_WAIT_MS, this.signal).catch(() => undefined)]);
+    this.#awaited.delete(model);
+    const device = view.devices.get(key);
+    if (device !== undefined && nodeOf(device) === node && !this.signal.aborted) this.#push(node, "insert", device);
   }
 
   #leave(node: string, device: Device): void {
@@ -118,6 +139,7 @@ export class DeviceDownstream extends Component {
     const operation = model === undefined ? "delete" : old === undefined ? "insert" : "update";
     const nodes = new Set(this.#deps.view.devicesWith(keyOf(changed)).map(nodeOf));
     for (const node of nodes) this.#push(node, operation, changed);
+    this.#awaited.get(keyOf(changed))?.resolve();
   }
 
   #push(node: string, operation: PushOperation, object: KubeObject): void {

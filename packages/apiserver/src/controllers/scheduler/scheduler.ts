@@ -4,8 +4,7 @@ import { hasCode, toError } from "@kedge/runtime";
 import type { ControllerContext } from "../controller-deps.ts";
 import { ControllerLoop } from "../controller-loop.ts";
 import { isPodFinished } from "../pods/pod-state.ts";
-import { BY_NODE } from "../shared-informers.ts";
-import { type NodeView, viewNode, withPod } from "./node-view.ts";
+import { NodeViews } from "./node-views.ts";
 import { planPlacement } from "./plan-placement.ts";
 
 const SCHEDULER_NAME = "default-scheduler";
@@ -19,26 +18,25 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
   const { kube, clock, informers } = context;
   const { pods, nodes, namespaces } = informers;
   const recorder = context.recorder(SCHEDULER_NAME);
-  /** Bound by us, and not yet seen so in the cache: `namespace/name` → what runs where. */
-  const assumed = new Map<string, { readonly pod: Pod; readonly nodeName: string }>();
+  const views = new NodeViews(nodes, pods);
   const unschedulable = new Set<string>();
   const bindings = new Set<Promise<void>>();
 
   async function reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
     const pod = pods.get(key);
-    if (pod === undefined || !isWaiting(pod) || assumed.get(key)?.pod.metadata?.uid === pod.metadata?.uid) {
+    if (pod === undefined || !isWaiting(pod) || views.hasAssumed(pod)) {
       unschedulable.delete(key);
       return {};
     }
     const labelsOf = (namespace: string) => namespaces.get(namespace)?.metadata?.labels ?? {};
-    const placement = planPlacement(pod, viewNodes(), labelsOf);
+    const placement = planPlacement(pod, views.list(), labelsOf);
     if (placement.nodeName === undefined) {
       unschedulable.add(key);
       await tellUnschedulable(pod, placement.message, signal);
       return { requeueAfterMs: RETRY_UNSCHEDULABLE_MS };
     }
     unschedulable.delete(key);
-    assumed.set(key, { pod, nodeName: placement.nodeName });
+    views.assume(pod, placement.nodeName);
     await bindInBackground(key, pod, placement.nodeName, signal);
     return {};
   }
@@ -46,7 +44,7 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
   /** The next decision does not wait for this one to be stored. */
   async function bindInBackground(key: string, pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {
     while (bindings.size >= BINDINGS_MAX) await Promise.race(bindings);
-    const binding = bind(key, pod, nodeName, signal)
+    const binding = bind(pod, nodeName, signal)
       .catch((error: unknown) => {
         if (signal.aborted) return;
         context.logger.debug({ pod: key, node: nodeName, error: toError(error) }, "binding failed");
@@ -56,20 +54,7 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
     bindings.add(binding);
   }
 
-  function viewNodes(): NodeView[] {
-    const views = new Map<string, NodeView>();
-    for (const node of nodes.list()) {
-      const name = node.metadata?.name ?? "";
-      if (node.metadata?.deletionTimestamp === undefined) views.set(name, viewNode(node, pods.byIndex(BY_NODE, name)));
-    }
-    for (const { pod, nodeName } of assumed.values()) {
-      const view = views.get(nodeName);
-      if (view !== undefined) views.set(nodeName, withPod(view, pod));
-    }
-    return [...views.values()];
-  }
-
-  async function bind(key: string, pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {
+  async function bind(pod: Pod, nodeName: string, signal: AbortSignal): Promise<void> {
     const { namespace, name = "", uid } = pod.metadata ?? {};
     try {
       const target = { apiVersion: "v1", kind: "Node", name: nodeName };
@@ -77,7 +62,7 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
       const binding = { apiVersion: "v1", kind: "Binding", metadata, target };
       await kube.createSubresource(PODS, { namespace, name }, "binding", binding, signal);
     } catch (error) {
-      assumed.delete(key);
+      views.withdraw(pod);
       if (hasCode(error, "NotFound")) return; // the pod went away meanwhile; its node's absence shows in the cache
       const message = `binding rejected: ${toError(error).message}`;
       recorder.record(PODS, pod, "Warning", "FailedScheduling", message);
@@ -108,16 +93,10 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
 
   const loop = new ControllerLoop("scheduler", context, [pods, nodes, namespaces], reconcile);
   loop.on(pods, function* (old, object) {
+    views.podChanged(old, object);
     const pod = object ?? old;
     if (pod === undefined) return;
     const key = keyOf(pod);
-    const known = assumed.get(key);
-    // Seen as bound, or another pod took the name: the cache speaks for itself again.
-    if (
-      known !== undefined &&
-      (object?.spec?.nodeName !== undefined || object?.metadata?.uid !== known.pod.metadata?.uid)
-    )
-      assumed.delete(key);
     if (object === undefined) unschedulable.delete(key);
     else if (isWaiting(object) && specOrLabelsChanged(old, object)) yield key;
     // Something gave room, or became a neighbour that others want to be near to.
@@ -127,6 +106,7 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
     if (freed || arrived) retryUnschedulable();
   });
   loop.on(nodes, (old, object) => {
+    views.nodeChanged((object ?? old)?.metadata?.name ?? "");
     if (nodeChangeMatters(old, object)) retryUnschedulable();
     return [];
   });

@@ -14,12 +14,6 @@ import { metadataErrors } from "./metadata-validation.ts";
 import type { Cell, Printer } from "./printing.ts";
 import type { PublishedSchema, ResourceDefinition, ScalePaths, TableColumn } from "./resource-definition.ts";
 
-/** How objects change on their way into another resource's storage and out of it. */
-export interface Conversion {
-  toStorage(this: void, object: KubeObject): KubeObject;
-  fromStorage(this: void, object: KubeObject): KubeObject;
-}
-
 /** What distinguishes one built-in resource; everything else comes from its schema. */
 export interface BuiltinTraits {
   readonly type: ResourceType;
@@ -37,7 +31,6 @@ export interface BuiltinTraits {
   readonly printer: Printer;
   readonly strategy: BuiltinStrategy;
   readonly storageType: ResourceType | undefined;
-  readonly conversion: Conversion | undefined;
   /** Name of the schema in Kubernetes' documents. */
   readonly schemaName: string;
 }
@@ -48,8 +41,6 @@ const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "
 export class BuiltinResource implements ResourceDefinition {
   readonly type: ResourceType;
   readonly storageType?: ResourceType;
-  readonly toStorage?: (object: KubeObject) => KubeObject;
-  readonly fromStorage?: (object: KubeObject) => KubeObject;
   readonly listKind: string;
   readonly singular: string;
   readonly shortNames: readonly string[];
@@ -67,10 +58,6 @@ export class BuiltinResource implements ResourceDefinition {
     this.traits = traits;
     this.type = type;
     if (storageType !== undefined) this.storageType = storageType;
-    if (traits.conversion !== undefined) {
-      this.toStorage = traits.conversion.toStorage;
-      this.fromStorage = traits.conversion.fromStorage;
-    }
     this.listKind = `${type.kind}List`;
     this.singular = type.kind.toLowerCase();
     this.shortNames = traits.shortNames;
@@ -123,6 +110,10 @@ export class BuiltinResource implements ResourceDefinition {
     errors.push(...(strategy.validate?.(object) ?? []));
     if (old !== undefined) errors.push(...(strategy.validateUpdate?.(object, old) ?? []));
     return errors;
+  }
+
+  warnings(object: KubeObject): string[] {
+    return this.traits.strategy.warnings?.(object) ?? [];
   }
 
   cells(object: KubeObject, nowMs: number): Cell[] {

@@ -43,7 +43,6 @@ function traitsOf(row: BuiltinRow): BuiltinTraits {
     printer: (printers.get(id) ?? PLAIN_PRINTER) as Printer<KubeObject>,
     strategy: (strategies.get(id) ?? {}) as BuiltinStrategy<KubeObject>,
     storageType: row.storageType,
-    conversion: row.conversion,
     schemaName: row.schema,
   };
 }

@@ -15,6 +15,7 @@ export interface BuiltinStrategy<T extends KubeObject = KubeObject> {
   validate?(object: T): FieldError[];
   /** What must not change. */
   validateUpdate?(object: T, old: T): FieldError[];
+  warnings?(object: T): string[];
   /** More field selectors than name and namespace. */
   selectableFields?(object: T): Record<string, string>;
 }

@@ -1,6 +1,4 @@
 import { EVENTS, type ResourceType } from "@kedge/kube";
-import type { Conversion } from "./builtin-resource.ts";
-import { eventFromStorage, eventToStorage } from "./events-conversion.ts";
 import type { NameRule } from "./metadata-validation.ts";
 
 /** The facts about one built-in resource that its schema does not hold. */
@@ -25,7 +23,6 @@ export interface BuiltinRow {
   readonly nameRule?: NameRule;
   /** Objects are stored as this resource's. */
   readonly storageType?: ResourceType;
-  readonly conversion?: Conversion;
 }
 
 type Facts = Omit<BuiltinRow, "groupVersion" | "kind" | "resource" | "schema">;
@@ -46,7 +43,6 @@ function group(
   }));
 }
 
-const EVENT_CONVERSION: Conversion = { toStorage: eventToStorage, fromStorage: eventFromStorage };
 const CLUSTER = { namespaced: false } as const;
 const STATUS = { hasStatus: true } as const;
 const GENERATION = { hasGeneration: true } as const;
@@ -90,7 +86,7 @@ export const BUILTIN_TABLE: readonly BuiltinRow[] = [
     EndpointSlice: ["endpointslices", { ...GENERATION }],
   }),
   ...group("events.k8s.io", "v1", "io.k8s.api.events.v1", {
-    Event: ["events", { shortNames: ["ev"], storageType: EVENTS, conversion: EVENT_CONVERSION }],
+    Event: ["events", { shortNames: ["ev"], storageType: EVENTS }],
   }),
   ...group("rbac.authorization.k8s.io", "v1", "io.k8s.api.rbac.v1", {
     ClusterRole: ["clusterroles", { ...CLUSTER, nameRule: "path" }],

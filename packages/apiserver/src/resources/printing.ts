@@ -1,4 +1,4 @@
-import type { KubeObject } from "@kedge/kube";
+import { formatLabelSelector, type KubeObject, type LabelSelector, requirementsOf } from "@kedge/kube";
 import type { TableColumn } from "./resource-definition.ts";
 
 export type Cell = string | number | boolean | null;
@@ -73,6 +73,15 @@ export function nameOf(object: KubeObject): string {
 export function formatLabels(labels: Readonly<Record<string, string>> | undefined): string {
   const pairs = Object.entries(labels ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return pairs.length === 0 ? NONE : pairs.map(([key, value]) => `${key}=${value}`).join(",");
+}
+
+/** A selector as text, or `<none>`. */
+export function selectorText(selector: LabelSelector | undefined): string {
+  try {
+    return formatLabelSelector(requirementsOf(selector) ?? []) || NONE;
+  } catch {
+    return "<invalid>";
+  }
 }
 
 /** The first few of a list, and how many more there are. */

@@ -29,9 +29,6 @@ export interface ResourceDefinition {
   readonly type: ResourceType;
   /** Objects are stored as this resource's, which serves them, too: both kinds of events are one. Absent: `type`. */
   readonly storageType?: ResourceType;
-  /** With {@link storageType}: how objects change on their way into storage and out of it. Absent: not at all. */
-  readonly toStorage?: (object: KubeObject) => KubeObject;
-  readonly fromStorage?: (object: KubeObject) => KubeObject;
   readonly listKind: string;
   readonly singular: string;
   readonly shortNames: readonly string[];
@@ -60,6 +57,8 @@ export interface ResourceDefinition {
   prepareUpdate(object: KubeObject, old: KubeObject, subresource: "" | "status" | "scale"): void;
   /** @param old the stored object, on update; immutable fields are checked against it. */
   validate(object: KubeObject, old: KubeObject | undefined): FieldError[];
+  /** What the writer should know all the same: for `Warning` headers. @param object pruned, not validated yet. */
+  warnings?(object: KubeObject): string[];
   /** One value a column. @param object as it is stored. */
   cells(object: KubeObject, nowMs: number): (string | number | boolean | null)[];
   /**

@@ -1,6 +1,7 @@
 import { type CustomResourceDefinition, equalJson, type FieldError, invalidError, isConditionTrue } from "@kedge/kube";
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
 import { crdErrors } from "./crd-validation.ts";
+import { crdWarnings } from "./crd-warnings.ts";
 
 type Crd = CustomResourceDefinition;
 
@@ -26,6 +27,7 @@ export const crdStrategy: BuiltinStrategy<Crd> = {
       Object.assign(crd, { status: { ...crd.status, storedVersions: [...stored, storage] } });
   },
   validate: crdErrors,
+  warnings: crdWarnings,
   validateUpdate,
 };
 

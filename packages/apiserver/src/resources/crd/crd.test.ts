@@ -5,7 +5,7 @@ import type { CustomResourceDefinition, JsonObject, KubeObject } from "@kedge/ku
 import { parse } from "yaml";
 import { builtinResources } from "../builtin-resources.ts";
 import type { ResourceDefinition } from "../resource-definition.ts";
-import { crdWarnings, defineFromCrd } from "./define-from-crd.ts";
+import { defineFromCrd } from "./define-from-crd.ts";
 import { compileJsonPath } from "./json-path.ts";
 
 const CRDS = builtinResources().find(({ type }) => type.kind === "CustomResourceDefinition");
@@ -195,7 +195,7 @@ test("warns of rules that are not evaluated", () => {
   const crd = widgetCrd((_, v) => {
     v["schema"] = { openAPIV3Schema: { type: "object", "x-kubernetes-validations": [{ rule: "true" }] } };
   });
-  assert.match(crdWarnings(crd)[0] ?? "", /not evaluated/);
+  assert.match(CRDS.warnings?.(crd)[0] ?? "", /not evaluated/);
 });
 
 const manifests = new URL("../../../../../manifests/crds/", import.meta.url);

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type SchemaNode } from "@kedge/kube";
+import { isJsonObject, type SchemaNode } from "@kedge/kube";
 import { builtinSchema, OBJECT_META } from "../../openapi/builtin-schemas.ts";
 
 /**
@@ -49,14 +49,4 @@ function withEmbeddedMetadata(schema: SchemaNode): SchemaNode {
 function embeddedMetadata(): SchemaNode {
   const { properties } = builtinSchema(OBJECT_META);
   return { type: "object", ...(properties !== undefined && { properties }) };
-}
-
-/** `x-kubernetes-validations` anywhere in a schema: rules in CEL, which are not evaluated here. */
-export function hasRules(schema: JsonObject): boolean {
-  if (Array.isArray(schema["x-kubernetes-validations"]) && schema["x-kubernetes-validations"].length > 0) return true;
-  return Object.values(schema).some((member) =>
-    Array.isArray(member)
-      ? member.some((item) => isJsonObject(item) && hasRules(item))
-      : isJsonObject(member) && hasRules(member),
-  );
 }

@@ -2,7 +2,7 @@ import type { CustomResourceDefinition, JsonObject, JsonValue, SchemaNode } from
 import type { ResourceDefinition, ScalePaths } from "../resource-definition.ts";
 import { CustomColumns } from "./custom-columns.ts";
 import { CustomResource } from "./custom-resource.ts";
-import { customSchema, hasRules } from "./custom-schema.ts";
+import { customSchema } from "./custom-schema.ts";
 import { compileJsonPath } from "./json-path.ts";
 
 type CrdVersion = CustomResourceDefinition["spec"]["versions"][number];
@@ -61,15 +61,4 @@ function selectableOf(version: CrdVersion): ReadonlyMap<string, (object: JsonObj
 function textOf(value: JsonValue | undefined): string {
   if (value === undefined || value === null) return "";
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-/** What a client should know when it writes this definition: for `Warning` headers. */
-export function crdWarnings(crd: CustomResourceDefinition): string[] {
-  return crd.spec.versions.flatMap(({ name, schema }, index) => {
-    const written = schema?.openAPIV3Schema as unknown as JsonObject | undefined;
-    if (written === undefined || !hasRules(written)) return [];
-    return [
-      `spec.versions[${index}].schema.openAPIV3Schema: x-kubernetes-validations of version ${name} are stored but not evaluated by this server`,
-    ];
-  });
 }

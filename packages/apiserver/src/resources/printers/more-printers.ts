@@ -3,14 +3,12 @@ import {
   type ClusterRoleBinding,
   type CSIDriver,
   type CSINode,
-  formatLabelSelector,
   type HorizontalPodAutoscaler,
   type Ingress,
   type IngressClass,
   type NetworkPolicy,
   type PodDisruptionBudget,
   type PriorityClass,
-  requirementsOf,
   type RoleBinding,
   type RuntimeClass,
   type StorageClass,
@@ -27,6 +25,7 @@ import {
   nameOf,
   NONE,
   type Printer,
+  selectorText,
   WIDE,
 } from "../printing.ts";
 
@@ -179,11 +178,7 @@ export const runtimeClassPrinter: Printer<RuntimeClass> = {
 
 export const networkPolicyPrinter: Printer<NetworkPolicy> = {
   columns: [NAME_COLUMN, column("Pod-Selector", "Which pods it is about."), AGE_COLUMN],
-  cells: (policy, nowMs) => [
-    nameOf(policy),
-    formatLabelSelector(requirementsOf(policy.spec?.podSelector) ?? []) || NONE,
-    ageOf(policy, nowMs),
-  ],
+  cells: (policy, nowMs) => [nameOf(policy), selectorText(policy.spec?.podSelector), ageOf(policy, nowMs)],
 };
 
 const HOSTS_SHOWN_MAX = 3;

@@ -5,15 +5,12 @@ import {
   type CronJob,
   type DaemonSet,
   type Deployment,
-  formatLabelSelector,
   isConditionTrue,
   type Job,
-  type LabelSelector,
   type PodTemplate,
   type PodTemplateSpec,
   type ReplicaSet,
   type ReplicationController,
-  requirementsOf,
   type StatefulSet,
 } from "@kedge/kube";
 import {
@@ -28,6 +25,7 @@ import {
   nameOf,
   NONE,
   type Printer,
+  selectorText,
   since,
   WIDE,
 } from "../printing.ts";
@@ -39,14 +37,6 @@ const SELECTOR = column("Selector", "Which pods belong to it.", WIDE);
 function namesOf(template: PodTemplateSpec | undefined, member: "name" | "image"): string {
   const containers: readonly Container[] = template?.spec?.containers ?? [];
   return containers.map((container) => container[member] ?? "").join(",");
-}
-
-function selectorText(selector: LabelSelector | undefined): string {
-  try {
-    return formatLabelSelector(requirementsOf(selector) ?? []) || NONE;
-  } catch {
-    return "<invalid>";
-  }
 }
 
 export const deploymentPrinter: Printer<Deployment> = {

@@ -14,6 +14,7 @@ import {
   notSupportedError,
   type PersistentVolume,
   type PersistentVolumeClaim,
+  type PodDisruptionBudget,
   type PriorityClass,
   requiredError,
   type RoleBinding,
@@ -22,7 +23,7 @@ import {
   type VolumeAttachment,
 } from "@kedge/kube";
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
-import { templateErrors } from "../validation/workload-validation.ts";
+import { countOrPercentErrors, labelSelectorErrors, templateErrors } from "../validation/workload-validation.ts";
 import { defaultPodTemplate } from "./pod-spec-defaults.ts";
 
 const RBAC_GROUP = "rbac.authorization.k8s.io";
@@ -168,6 +169,22 @@ export const networkPolicyStrategy: BuiltinStrategy<NetworkPolicy> = {
       spec.policyTypes = (spec.egress ?? []).length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
     for (const { ports } of [...(spec.ingress ?? []), ...(spec.egress ?? [])])
       for (const port of ports ?? []) port.protocol ||= "TCP";
+  },
+  validate: ({ spec }) =>
+    spec?.podSelector === undefined ? [] : labelSelectorErrors(spec.podSelector, "spec.podSelector"),
+};
+
+export const podDisruptionBudgetStrategy: BuiltinStrategy<PodDisruptionBudget> = {
+  validate({ spec }) {
+    const errors: FieldError[] = [];
+    for (const name of ["minAvailable", "maxUnavailable"] as const) {
+      const value = spec?.[name];
+      if (value !== undefined) errors.push(...countOrPercentErrors(value, `spec.${name}`));
+    }
+    if (spec?.minAvailable !== undefined && spec.maxUnavailable !== undefined)
+      errors.push(invalidError("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+    if (spec?.selector !== undefined) errors.push(...labelSelectorErrors(spec.selector, "spec.selector"));
+    return errors;
   },
 };
 

@@ -17,6 +17,7 @@ export class NewestTwins {
     for (const [name, twin] of twins) {
       if (twin === "deleted") {
         news.set(name, twin);
+        for (const which of ["reported", "observedDesired"]) versions.delete(`${which}/${name}`); // it may come anew
         continue;
       }
       const side = (which: Side) => (isNews(versions, `${which}/${name}`, twin[which]) ? twin[which] : undefined);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import type { Clock } from "@kedge/runtime";
+import { UNCONFIRMED_PER_DEVICE_MAX } from "./cloud-reports.ts";
 import { TwinHarness } from "./devicetwin-vectors.test-data.ts";
 import type { MsgTwin } from "./twin-payloads.ts";
 
@@ -184,6 +185,46 @@ test("W14: what nobody confirms is sent again after 30 s, 60 s, 2 min … whatev
   assert.deepEqual(sentAt, [30, 90, 210, 450]);
   await clock.advance(30 * 60_000);
   assert.deepEqual(reported(harness), []);
+});
+
+test("W37: a device that reports faster than the cloud confirms does not fill the way: the newest goes, in one message", async () => {
+  await using harness = new TwinHarness({ device: [device("a"), device("b")] });
+  await harness.start();
+  harness.bus.notify("hub/connection", { connected: true });
+  harness.take();
+  for (let index = 0; index < 100; index += 1) await report(harness, "a", index % 2 === 0 ? "t" : "h", `${index}`);
+  const ids = [...harness.sentIds];
+  assert.equal(reported(harness).length, UNCONFIRMED_PER_DEVICE_MAX);
+  await report(harness, "b", "t", "free");
+  assert.equal(reported(harness).length, 1);
+  await harness.cloud(OK, "OK", ids[0]);
+  const held = [...harness.sentIds];
+  assert.deepEqual(reported(harness), [["device/default/a/twin/edge_updated", { h: "99", t: "98" }]]);
+  for (const id of [...ids.slice(1), ...held]) await harness.cloud(OK, "OK", id);
+  assert.deepEqual(reported(harness), []);
+  harness.bus.notify("hub/connection", { connected: false });
+  harness.bus.notify("hub/connection", { connected: true });
+  await settled();
+  assert.deepEqual(
+    reported(harness).map(([resource]) => resource),
+    ["device/default/b/twin/edge_updated"],
+  );
+});
+
+test("W40: a tombstone goes once the cloud knows of the removal", async () => {
+  await using harness = new TwinHarness({ device: [device("a")] });
+  await harness.start();
+  harness.bus.notify("hub/connection", { connected: true });
+  await report(harness, "a", "t", "1");
+  await report(harness, "a", "kept", "1");
+  harness.take();
+  await harness.mqtt("$hw/events/device/default/a/twin/update", { twin: { t: null } });
+  assert.equal(harness.tables().device_twin.length, 2);
+  await harness.cloud(OK, "OK", harness.sentIds[0]);
+  assert.deepEqual(
+    harness.tables().device_twin.map(({ name }) => name),
+    ["kept"],
+  );
 });
 
 test("a hub that refuses a report does not lose it", async () => {

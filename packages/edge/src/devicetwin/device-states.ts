@@ -1,8 +1,9 @@
 import type { Clock } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
-import { type CloudReports, statePayload } from "./cloud-reports.ts";
+import type { CloudReports } from "./cloud-reports.ts";
 import type { DeviceRepository } from "./device-repository.ts";
 import { STATE_PROPERTY } from "./pending-repository.ts";
+import { statePayload } from "./report-messages.ts";
 import { integerMember, readObject, stringMember } from "./read-json.ts";
 import type { TwinPublisher } from "./twin-publisher.ts";
 

@@ -7,6 +7,7 @@ import {
   applyStrategicMergePatch,
   type KubeObject,
   type KubeStatus,
+  strategicDiff,
 } from "@kedge/kube";
 import { TestKubernetes } from "@kedge/testing";
 import { builtinResources } from "../src/resources/builtin-resources.ts";
@@ -16,6 +17,7 @@ import { INVALID_OBJECTS } from "./invalid-objects.ts";
 import { INVALID_UPDATES } from "./invalid-updates.ts";
 import { POD_STATUSES } from "./pod-statuses.ts";
 import { comparable, RealKubernetes } from "./real-kubernetes.ts";
+import { STATUS_CHANGES } from "./status-changes.ts";
 import { SAMPLE_PATCHES, type SamplePatch } from "./sample-patches.ts";
 
 interface Table {
@@ -183,6 +185,20 @@ suite(
         const ours = patched(old, sample, definition);
         assert.deepEqual(definition.validate(ours, old), []);
         assert.deepEqual(comparable(ours), comparable(body));
+      });
+
+    for (const { name, kind, object, change, schema } of STATUS_CHANGES)
+      test(`a real server follows our diff: ${name}`, async () => {
+        const old = stored.get(`${kind} ${object}`);
+        assert.ok(old);
+        const wanted = structuredClone(old) as KubeObject & { status: Record<string, unknown> };
+        change(wanted.status);
+        const patch = strategicDiff({ status: (old as typeof wanted).status }, { status: wanted.status }, schema);
+        const path = `${collectionOf(definitionOf(old), "default")}/${old.metadata?.name}/status`;
+        const { status, body } = await real.call<KubeObject>("PATCH", path, { body: patch, patch: "strategic" });
+        assert.equal(status, 200, JSON.stringify(body));
+        stored.set(`${kind} ${object}`, body);
+        assert.deepEqual(comparable((body as typeof wanted).status), comparable(wanted.status));
       });
 
     for (const { name, kind, object, patch, showsGo } of INVALID_UPDATES)

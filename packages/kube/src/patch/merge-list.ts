@@ -47,7 +47,8 @@ function applyItemDirectives(
         `unknown patch type: ${JSON.stringify(directive)} in a list merged by ${mergeKey}`,
       );
   }
-  return { kept: replace ? [] : kept, changes };
+  // A list that replaces another is taken as it is, even with two items of one key.
+  return replace ? { kept: changes, changes: [] } : { kept, changes };
 }
 
 function mergeItems(kept: JsonValue[], changes: JsonObject[], mergeKey: string, mergeItem: MergeItem): JsonValue[] {

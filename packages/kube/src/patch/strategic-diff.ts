@@ -74,6 +74,11 @@ function diffItems(
   const { mergeKey, schema, retainKeys } = meta;
   const idOf = (item: JsonValue) => canonicalJson(identityOf(item, mergeKey));
   const beforeById = new Map(before.map((item) => [idOf(item), item]));
+  // Two items of one key, such as two addresses of a type, cannot be merged: the list is replaced.
+  if (beforeById.size < before.length || new Set(after.map(idOf)).size < after.length) {
+    patch[key] = [{ $patch: "replace" }, ...after];
+    return;
+  }
   const changes: JsonValue[] = [];
   for (const item of after) {
     const old = beforeById.get(idOf(item));

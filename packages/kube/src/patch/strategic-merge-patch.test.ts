@@ -158,6 +158,25 @@ test("a diff of a node's status names only the conditions that changed", () => {
   });
 });
 
+test("a list with two items of one key is replaced, and kept as it is", () => {
+  const before = { status: { addresses: [{ type: "InternalIP", address: "10.0.0.1" }] } };
+  const after = {
+    status: {
+      addresses: [
+        { type: "InternalIP", address: "10.0.0.2" },
+        { type: "InternalIP", address: "fd00::2" },
+      ],
+    },
+  };
+  const patch = strategicDiff(before, after, NODE_STATUS_PATCH_SCHEMA);
+  assert.deepEqual(patch, { status: { addresses: [{ $patch: "replace" }, ...after.status.addresses] } });
+  assert.deepEqual(applyStrategicMergePatch(before, patch, NODE_STATUS_PATCH_SCHEMA), after);
+  assert.deepEqual(
+    applyStrategicMergePatch(after, strategicDiff(after, before, NODE_STATUS_PATCH_SCHEMA), NODE_STATUS_PATCH_SCHEMA),
+    before,
+  );
+});
+
 const container = fc.record(
   {
     name: fc.constantFrom("a", "b", "c", "d"),

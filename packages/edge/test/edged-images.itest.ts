@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { busyboxImage } from "@kedge/cri";
 import type { Pod, Secret } from "@kedge/kube";
@@ -73,6 +76,20 @@ test("policy Always asks the registry each time, IfNotPresent does not", options
   meta.apply(podWith("three", image, "Always"));
   await meta.untilReady("three");
   assert.ok(registry.pulls > pulls);
+});
+
+test("a pod that is deleted does not wait for a pull that hangs", options, async () => {
+  await using edged = await startTestEdged(containerd);
+  const { meta } = edged;
+  const asked = Promise.withResolvers<void>();
+  await using registry = createServer(() => asked.resolve()).listen(0, "127.0.0.1");
+  using _ = { [Symbol.dispose]: () => registry.closeAllConnections() };
+  await once(registry, "listening");
+  const { port } = registry.address() as AddressInfo;
+  meta.apply(podWith("hangs", `127.0.0.1:${port}/never:1`, "Always"));
+  await asked.promise;
+  meta.delete({ namespace: "default", name: "hangs" });
+  await meta.untilGone("hangs");
 });
 
 for (const pullAlwaysFallsBackOffline of [false, true])

@@ -36,8 +36,18 @@ export class PodRound {
     this.#crashes = crashes;
   }
 
-  /** @throws when the sandbox, the volumes or the cgroup cannot be made; what concerns one container is in the outcome. */
-  async act(pod: Pod, plan: PodPlan, runtime: RuntimePod, signal: AbortSignal): Promise<RoundOutcome> {
+  /**
+   * @param ending aborts when the pod shall end: pulls end then, and nothing more is started. What the runtime has begun is
+   *   not interrupted, or it may leave half of it behind.
+   * @throws when the sandbox, the volumes or the cgroup cannot be made; what concerns one container is in the outcome.
+   */
+  async act(
+    pod: Pod,
+    plan: PodPlan,
+    runtime: RuntimePod,
+    ending: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<RoundOutcome> {
     const parts = this.#parts;
     if (plan.killPod) {
       const changed = runtime.sandboxes.length > 0 && plan.createSandbox !== undefined;
@@ -57,11 +67,13 @@ export class PodRound {
     const sandbox = await this.#sandbox(pod, plan, runtime, signal);
     const outcome = { ...due.outcome, failures: new Map(due.outcome.failures), started: [] as string[], acted: true };
     for (const container of due.starts) {
+      if (ending.aborted) break;
       try {
-        await startContainer(pod, container, sandbox, runtime, parts, signal);
+        await startContainer(pod, container, sandbox, runtime, parts, ending, signal);
         outcome.started.push(container.name);
       } catch (error) {
         signal.throwIfAborted();
+        if (ending.aborted) break;
         const { reason, retryAfterMs } = whyNot(error);
         outcome.failures.set(container.name, { reason, message: toError(error).message });
         outcome.retryAfterMs = Math.min(outcome.retryAfterMs ?? Number.POSITIVE_INFINITY, retryAfterMs);

@@ -56,6 +56,8 @@ export class PodWorker {
   #removed = false;
   #orphan = false;
   #state: "running" | "terminating" | "terminated" = "running";
+  /** Aborts when the pod shall end. */
+  readonly #ending = new AbortController();
   /** Aborts a kill whose time was cut short. */
   #kill: { readonly graceSeconds: number | undefined; readonly life: AbortController } | undefined;
 
@@ -104,6 +106,7 @@ export class PodWorker {
       grace < (this.#kill.graceSeconds ?? Number.POSITIVE_INFINITY)
     )
       this.#kill.life.abort();
+    if (this.#mustEnd()) this.#ending.abort();
     this.#wake.wake();
   }
 
@@ -111,6 +114,7 @@ export class PodWorker {
   remove(orphan = false): void {
     this.#removed = true;
     this.#orphan ||= orphan;
+    this.#ending.abort();
     this.#wake.wake();
   }
 
@@ -170,7 +174,7 @@ export class PodWorker {
       return undefined;
     }
     try {
-      const outcome = await round.act(pod, plan, this.#runtime, signal);
+      const outcome = await round.act(pod, plan, this.#runtime, this.#ending.signal, signal);
       this.#failures = outcome.failures;
       await this.#look(signal);
       // A sidecar has started: the next one may. Of an end we are told.

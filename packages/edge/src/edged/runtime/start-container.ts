@@ -25,6 +25,7 @@ export interface ReadySandbox {
 /**
  * Brings one container to life: image, configuration, create, start.
  *
+ * @param ending aborts when the pod shall end: a pull, which may take for ever, is given up then.
  * @returns the container's id.
  * @throws ContainerStartError or ContainerConfigError whose code is the reason that the pod's status shows.
  */
@@ -34,6 +35,7 @@ export async function startContainer(
   sandbox: ReadySandbox,
   runtime: RuntimePod,
   parts: EdgedParts,
+  ending: AbortSignal,
   signal: AbortSignal,
 ): Promise<string> {
   const { cri, events, config } = parts;
@@ -46,7 +48,7 @@ export async function startContainer(
     return new ContainerStartError(message, { code }, { cause: error });
   };
 
-  const image = await parts.images.ensure(pod, container, sandbox.config, signal);
+  const image = await parts.images.ensure(pod, container, sandbox.config, AbortSignal.any([ending, signal]));
   const record = newestContainer(runtime, container.name);
   const restartCount =
     record === undefined ? await restartCountFromLogs(logs, container.name) : record.restartCount + 1;

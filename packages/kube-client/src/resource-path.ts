@@ -16,7 +16,10 @@ export function collectionPath(type: ResourceType, namespace: string | undefined
 export function objectPath(type: ResourceType, key: ObjectKey, subresource?: string): string {
   if (type.namespaced && (key.namespace === undefined || key.namespace === ""))
     throw new TypeError(`${type.resource} ${key.name}: a namespace is needed`);
-  if (key.name === "") throw new TypeError(`${type.resource}: a name is needed`);
+  // `encodeURIComponent` leaves dots alone, and a server may take these for a step upwards.
+  if (["", ".", ".."].includes(key.name))
+    throw new TypeError(`${type.resource}: ${JSON.stringify(key.name)} is no name`);
+  if (key.namespace === "." || key.namespace === "..") throw new TypeError(`${key.namespace} is no namespace`);
   const path = `${collectionPath(type, key.namespace)}/${encodeURIComponent(key.name)}`;
   return subresource === undefined || subresource === "" ? path : `${path}/${subresource}`;
 }

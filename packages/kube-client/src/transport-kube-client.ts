@@ -58,7 +58,7 @@ export class TransportKubeClient implements KubeClient {
     this.#limiter = rateLimit === undefined ? undefined : new RateLimiter(rateLimit, clock);
   }
 
-  get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, signal: AbortSignal): Promise<T> {
+  async get<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey, signal: AbortSignal): Promise<T> {
     return this.#json<T>({ method: "GET", path: objectPath(type, key) }, signal);
   }
 
@@ -81,7 +81,7 @@ export class TransportKubeClient implements KubeClient {
     return { ...list, metadata: list.metadata ?? {}, items };
   }
 
-  create<T extends KubeObject>(
+  async create<T extends KubeObject>(
     type: ResourceType<T>,
     object: T,
     signal: AbortSignal,
@@ -96,7 +96,7 @@ export class TransportKubeClient implements KubeClient {
     return this.#json<T>({ method: "POST", path: path + writeQuery(options), body: typed(type, object) }, signal);
   }
 
-  update<T extends KubeObject>(
+  async update<T extends KubeObject>(
     type: ResourceType<T>,
     object: T,
     signal: AbortSignal,
@@ -107,7 +107,7 @@ export class TransportKubeClient implements KubeClient {
     return this.#json<T>({ method: "PUT", path, body: typed(type, object) }, signal);
   }
 
-  patch<T extends KubeObject>(
+  async patch<T extends KubeObject>(
     type: ResourceType<T>,
     key: ObjectKey,
     patch: { readonly type: PatchType; readonly body: unknown },
@@ -137,7 +137,7 @@ export class TransportKubeClient implements KubeClient {
     await this.#json({ method: "DELETE", path, body: deleteBody(options) }, signal);
   }
 
-  createSubresource<Q extends object, P>(
+  async createSubresource<Q extends object, P>(
     type: ResourceType,
     key: ObjectKey,
     subresource: string,

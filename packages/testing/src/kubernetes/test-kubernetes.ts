@@ -42,6 +42,7 @@ export class TestKubernetes implements AsyncDisposable {
   readonly adminKubeconfig: string;
   readonly binaries: KubernetesBinaries;
   readonly #scope: AsyncDisposableStack;
+  readonly #apiserver: Restartable;
 
   private constructor(
     server: string,
@@ -49,8 +50,10 @@ export class TestKubernetes implements AsyncDisposable {
     dir: string,
     adminKubeconfig: string,
     binaries: KubernetesBinaries,
+    apiserver: Restartable,
     scope: AsyncDisposableStack,
   ) {
+    this.#apiserver = apiserver;
     this.server = server;
     this.ca = ca;
     this.dir = dir;
@@ -104,13 +107,29 @@ export class TestKubernetes implements AsyncDisposable {
     }
   }
 
+  /** Kills kube-apiserver as a crash does. Connections break and further ones are refused until {@link startApiserver}. */
+  async killApiserver(): Promise<void> {
+    await this.#apiserver.process.kill();
+  }
+
+  /** Resolves when the API server is ready again, on the same port and with all that it had acknowledged. */
+  async startApiserver(): Promise<void> {
+    this.#apiserver.process = this.#apiserver.start();
+    await waitUntilReady(this.adminKubeconfig, [this.#apiserver.process]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope.disposeAsync();
   }
 }
 
+interface Restartable {
+  process: TestProcess;
+  start(): TestProcess;
+}
+
 type Assemble = (
-  ...parts: [string, TestCa, string, string, KubernetesBinaries, AsyncDisposableStack]
+  ...parts: [string, TestCa, string, string, KubernetesBinaries, Restartable, AsyncDisposableStack]
 ) => TestKubernetes;
 
 async function startOnce(
@@ -152,7 +171,7 @@ async function startOnce(
   const keys = serviceAccountKeys();
   const serviceAccountKey = file("sa.key", keys.privatePem);
   const admission = options.serviceAccountAdmission ?? options.controllerManager ?? false;
-  const apiserver = start("kube-apiserver", binaries.apiserver, [
+  const apiserverArgs = [
     `--etcd-servers=${etcdUrl}`,
     `--bind-address=127.0.0.1`,
     `--secure-port=${apiPort}`,
@@ -171,12 +190,16 @@ async function startOnce(
     `--allow-privileged=true`,
     `--endpoint-reconciler-type=none`,
     ...(options.apiserverArgs ?? []),
-  ]);
+  ];
+  const logFile = join(dir, "kube-apiserver.log");
+  const startApiserver = () => TestProcess.start("kube-apiserver", binaries.apiserver, apiserverArgs, logFile);
+  const apiserver = { process: startApiserver(), start: startApiserver };
+  scope.defer(() => apiserver.process[Symbol.asyncDispose]()); // the present one, whichever that is by then
 
   const url = `https://127.0.0.1:${apiPort}`;
   const adminKubeconfig = join(dir, "admin.kubeconfig");
   writeKubeconfig(adminKubeconfig, url, ca, await ca.issueClient("kubernetes-admin", ["system:masters"]));
-  await waitUntilReady(adminKubeconfig, [etcd, apiserver]);
+  await waitUntilReady(adminKubeconfig, [etcd, apiserver.process]);
 
   if (options.controllerManager === true)
     start("kube-controller-manager", binaries.controllerManager, [
@@ -197,7 +220,7 @@ async function startOnce(
       `--bind-address=127.0.0.1`,
       `--secure-port=0`,
     ]);
-  return assemble(url, ca, dir, adminKubeconfig, binaries, scope.move());
+  return assemble(url, ca, dir, adminKubeconfig, binaries, apiserver, scope.move());
 }
 
 /** Polls, since a server that is not there yet has no way to tell us when it is. */

@@ -6,13 +6,14 @@ import type { StoredObject } from "../storage/stored-object.ts";
 import type { ApiContext } from "./api-context.ts";
 import { asStored, asVersion } from "./as-version.ts";
 import { checkValid, pruneUnknown } from "./check-object.ts";
-import { checkNamespace } from "./create-object.ts";
+import { checkNamespace, insertObject } from "./create-object.ts";
 import { asObject, decodeBody } from "./decode-body.ts";
 import { mayBeRemoved } from "./delete-plan.ts";
 import { presenterOf } from "./get-object.ts";
 import { metadataOf } from "./mutable-metadata.ts";
 import { keyOfRequest, type ResourceRequest } from "./resource-request.ts";
 import { badRequest, conflict, MODIFIED_SINCE, notFound } from "./status-error.ts";
+import { checkVersionGiven, createsOnUpdate } from "./update-rules.ts";
 import { warningHeaders } from "./warnings.ts";
 import { fieldValidationOf, isDryRun } from "./write-options.ts";
 
@@ -29,11 +30,28 @@ export async function updateObject(
   const presenter = presenterOf(context, request);
   const object = asObject(decodeBody(http), definition);
   const warnings = pruneUnknown(object, definition, fieldValidationOf(http.query));
-  const stored = await context.log.write(
-    (writer) => replaceObject(context, writer, request, existing(writer, request), object, part),
+  const { stored, created } = await context.log.write(
+    (writer) => {
+      const current = writer.get(keyOfRequest(request));
+      if (current === undefined && part === "" && mayCreate(context, request, object))
+        return { stored: insertObject(context, writer, request, object), created: true };
+      const present = existing(writer, request);
+      checkVersionGiven(object, definition);
+      return { stored: replaceObject(context, writer, request, present, object, part), created: false };
+    },
     { dryRun: isDryRun(http.query) },
   );
-  return jsonResponse(200, presenter.one(stored), warningHeaders(warnings));
+  return jsonResponse(created ? 201 : 200, presenter.one(stored), warningHeaders(warnings));
+}
+
+/** Whether a PUT of something new creates it: the resource is of that kind, and its author may create it. */
+function mayCreate(
+  { authorizer }: ApiContext,
+  { definition, info, http }: ResourceRequest,
+  object: KubeObject,
+): boolean {
+  if (!createsOnUpdate(definition) || (object.metadata?.resourceVersion ?? "") !== "") return false;
+  return authorizer.authorize(http.user, { ...info, verb: "create" }).allowed;
 }
 
 /** @throws KubeApiError `NotFound` */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { KubeTransport } from "@kedge/kube-client";
 import type { Exchange } from "./exchanges.ts";
 
@@ -7,7 +8,18 @@ export interface Answer {
   readonly body: unknown;
 }
 
+const TRIES_MAX = 200;
+const TRY_AGAIN_MS = 50;
+
 export async function ask(transport: KubeTransport, exchange: Exchange): Promise<Answer> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await askOnce(transport, exchange);
+    if (exchange.until === undefined || answer.status === exchange.until || tries === TRIES_MAX) return answer;
+    await delay(TRY_AGAIN_MS); // a server that has not got there yet has no way to tell us when it has
+  }
+}
+
+async function askOnce(transport: KubeTransport, exchange: Exchange): Promise<Answer> {
   const { method, path, body, contentType = "application/json", accept = "application/json" } = exchange;
   const response = await transport.request({
     method,
@@ -58,7 +70,8 @@ function normalized(value: unknown): unknown {
 
 /** Go writes null for a time that is not set, and texts of events that are empty: the same as nothing. */
 function saysNothing(key: string, member: unknown): boolean {
-  return (TIMES.has(key) && member === null) || (key.startsWith("reporting") && member === "");
+  if (TIMES.has(key)) return member === null;
+  return (key.startsWith("reporting") || key === "continue") && member === "";
 }
 
 const TIMES = new Set([

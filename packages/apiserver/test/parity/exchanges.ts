@@ -8,6 +8,8 @@ export interface Exchange {
   readonly accept?: string;
   /** Compare only the status code: the text is each server's own. */
   readonly statusOnly?: boolean;
+  /** Ask again until this is the status: what comes before takes its time. */
+  readonly until?: number;
 }
 
 const NS = "/api/v1/namespaces/parity";
@@ -390,6 +392,44 @@ export const EXCHANGES: readonly Exchange[] = [
     path: `${NS}/events/e1`,
     body: { message: "it started again", count: 2 },
     contentType: MERGE,
+  },
+  {
+    name: "a lease is made by a PUT",
+    method: "PUT",
+    path: "/apis/coordination.k8s.io/v1/namespaces/parity/leases/l",
+    body: { metadata: { name: "l" }, spec: { holderIdentity: "me", leaseDurationSeconds: 40 } },
+  },
+  {
+    name: "and replaced by one that says which version",
+    method: "PUT",
+    path: "/apis/coordination.k8s.io/v1/namespaces/parity/leases/l",
+    body: { metadata: { name: "l" }, spec: { holderIdentity: "you" } },
+  },
+  {
+    name: "a Service",
+    method: "POST",
+    path: `${NS}/services`,
+    body: { metadata: { name: "s" }, spec: { clusterIP: "None", selector: { app: "x" }, ports: [{ port: 80 }] } },
+  },
+  {
+    name: "an address out of range",
+    method: "POST",
+    path: `${NS}/services`,
+    body: { metadata: { name: "s2" }, spec: { clusterIP: "192.0.2.1", ports: [{ port: 80 }] } },
+    statusOnly: true,
+  },
+  {
+    name: "a Secret",
+    method: "POST",
+    path: `${NS}/secrets`,
+    body: { metadata: { name: "s" }, stringData: { a: "b" } },
+  },
+  {
+    name: "a Secret that is not base64",
+    method: "POST",
+    path: `${NS}/secrets`,
+    body: { metadata: { name: "s3" }, data: { a: "%" } },
+    statusOnly: true,
   },
   {
     name: "a finalizer holds",

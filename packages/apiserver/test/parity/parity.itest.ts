@@ -8,6 +8,7 @@ import { createLogger, systemClock } from "@kedge/runtime";
 import { TestKubernetes } from "@kedge/testing";
 import { startApiServer } from "../../src/apiserver.ts";
 import { ask } from "./compare.ts";
+import { CUSTOM_EXCHANGES } from "./custom-exchanges.ts";
 import { EXCHANGES } from "./exchanges.ts";
 
 describe("answers as kube-apiserver does", { skip: TestKubernetes.missing(), timeout: 120_000 }, () => {
@@ -30,7 +31,7 @@ describe("answers as kube-apiserver does", { skip: TestKubernetes.missing(), tim
   });
   after(() => scope.disposeAsync());
 
-  for (const exchange of EXCHANGES)
+  for (const exchange of [...EXCHANGES, ...CUSTOM_EXCHANGES])
     test(exchange.name, async () => {
       const expected = await ask(theirs, exchange);
       assert.deepEqual(await ask(ours, exchange), expected);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { connect } from "node:tls";
 import { decodeMessage, encodeMessage, type Message, MESSAGE_BYTES_MAX, newMessage } from "@kedge/protocol";
-import { deferred, silentLogger } from "@kedge/runtime";
+import { deferred, hasCode, silentLogger } from "@kedge/runtime";
 import { TestCa } from "@kedge/testing";
 import { WebSocket } from "ws";
 import { connectWebSocket } from "./connect-websocket.ts";
@@ -292,3 +292,20 @@ test(
     socket.terminate();
   },
 );
+
+test("confirms that the peer has read what was sent, and says so if nobody knows", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  await using client = await dial(server);
+  client.receive(() => undefined);
+  const { link } = await firstLink;
+  const read: unknown[] = [];
+  link.receive(({ content }) => void read.push(content));
+  for (let n = 0; n < 10; n += 1) await client.send(message(n));
+  await Promise.all([client.confirm(), client.confirm()]);
+  assert.equal(read.length, 10);
+  const unknown = client.confirm();
+  client.terminate("cut");
+  await assert.rejects(unknown, (error) => hasCode(error, "NotConnected"));
+  await assert.rejects(client.confirm(), (error) => hasCode(error, "NotConnected"));
+});

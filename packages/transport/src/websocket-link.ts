@@ -51,6 +51,8 @@ export class WebSocketLink implements AsyncDisposable {
   #pingTimer: NodeJS.Timeout | undefined;
   #heard = true;
   #pinged = false;
+  readonly #confirming: { readonly number: number; readonly done: PromiseWithResolvers<void> }[] = [];
+  #confirmations = 0;
 
   /** @param socket an open one, with `maxPayload` set; the link owns it from now on. */
   constructor(socket: WebSocket, options: WebSocketLinkOptions) {
@@ -61,7 +63,7 @@ export class WebSocketLink implements AsyncDisposable {
     socket.pause();
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#receive(data, isBinary));
     socket.on("ping", () => void (this.#heard = true));
-    socket.on("pong", () => void (this.#heard = true));
+    socket.on("pong", (data) => this.#pong(data.toString()));
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", (code, reason) => this.#end(code, reason.toString()));
     if (options.pingAfterMs > 0) this.#pingTimer = setInterval(() => this.#checkPeer(), options.pingAfterMs);
@@ -100,6 +102,27 @@ export class WebSocketLink implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(toError(error));
     }
+  }
+
+  /**
+   * Resolves once the peer has read all that was written before: it answered a ping that came after.
+   *
+   * @throws {LinkError} `NotConnected`: the link ended before, and nobody knows.
+   */
+  confirm(): Promise<void> {
+    if (!this.open) return Promise.reject(notConnected());
+    const done = deferred();
+    this.#confirmations += 1;
+    this.#confirming.push({ number: this.#confirmations, done });
+    this.#socket.ping(String(this.#confirmations));
+    return done.promise;
+  }
+
+  /** A peer may answer only the last of several pings. Our other pings are empty: number 0. */
+  #pong(text: string): void {
+    this.#heard = true;
+    const number = Number(text);
+    while ((this.#confirming[0]?.number ?? Infinity) <= number) this.#confirming.shift()?.done.resolve();
   }
 
   #sendText(text: string): Promise<void> {
@@ -230,7 +253,7 @@ export class WebSocketLink implements AsyncDisposable {
     clearInterval(this.#pingTimer);
     clearTimeout(this.#writeTimer);
     this.#received.length = 0;
-    for (const { done } of this.#waiting.splice(0)) done.reject(notConnected());
+    for (const { done } of [...this.#waiting.splice(0), ...this.#confirming.splice(0)]) done.reject(notConnected());
     const byPeer = code !== 1006; // 1006: the connection broke without a closing handshake
     this.#ending ??= {
       reason: byPeer ? "closedByPeer" : "connectionLost",

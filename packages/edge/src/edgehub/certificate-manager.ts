@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Backoff, type Clock, type Logger, toError } from "@kedge/runtime";
+import { Backoff, type Clock, isRetryable, type Logger, toError } from "@kedge/runtime";
 import type { TlsIdentity } from "@kedge/transport";
 import { loadIdentity, type StoredIdentity } from "./certificate-files.ts";
 import { HubError } from "./hub-error.ts";
@@ -64,7 +64,14 @@ export class CertificateManager {
     }
     this.#deps.logger.info({ server: this.#config.httpServer, why: reasonOf(stored) }, "joining with the token");
     const { joinWithToken, nodeExists } = await import("./obtain-certificate.ts"); // needed once in a node's life
-    await joinWithToken(this.#config, token, signal);
+    try {
+      await joinWithToken(this.#config, token, signal);
+    } catch (error) {
+      // An old token beside a certificate that only our clock calls expired: the certificate may serve yet.
+      if (stored.state !== "usable" || isRetryable(error)) throw error;
+      this.#deps.logger.error({ error: toError(error) }, "cannot join anew; trying the present certificate");
+      return stored.identity;
+    }
     const joined = this.#load();
     if (joined.state !== "usable")
       throw new HubError(`the certificate that the cloud issued cannot be used: ${reasonOf(joined)}`, {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { acknowledge, type Message, mqttUpload, newMessage, queryObject } from "@kedge/protocol";
-import { deferred, hasCode, type Logger, MessageBus, silentLogger } from "@kedge/runtime";
+import { type Clock, deferred, hasCode, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
 import type { TlsIdentity } from "@kedge/transport";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "../edge-messages.ts";
@@ -32,6 +32,7 @@ class HubBed implements AsyncDisposable {
   readonly cloud: TestCloud;
   connected = deferred();
   disconnected = deferred();
+  clock: Clock = systemClock;
   tokenUsed = false;
   hub: EdgeHub | undefined;
 
@@ -79,8 +80,8 @@ class HubBed implements AsyncDisposable {
   }
 
   async start(more: Partial<EdgeHubConfig> = {}, logger: Logger = silentLogger): Promise<void> {
-    const { bus, db, commits } = this;
-    const deps = { bus, db, commits, logger, onTokenUsed: () => void (this.tokenUsed = true) };
+    const { bus, db, commits, clock } = this;
+    const deps = { bus, db, commits, clock, logger, onTokenUsed: () => void (this.tokenUsed = true) };
     this.hub = await EdgeHub.start(this.config(more), deps, this.signal);
   }
 
@@ -384,9 +385,10 @@ describe("upstream", () => {
     await using bed = await hubBed();
     await bed.start();
     await bed.connected.promise;
+    bed.cloud.onMessage = ({ route }, link) => {
+      if (route.operation === "upload" && bed.cloud.links.length === 1) link.terminate("cut"); // before it says that it got it
+    };
     await bed.bus.request("hub/send", mqttUpload("topic", "one"), bed.signal);
-    await bed.cloud.message("upload", "topic");
-    bed.cloud.link.terminate("cut");
     await bed.cloud.until(() => bed.cloud.received.filter(({ content }) => content === "one").length === 2);
     const ids = bed.cloud.received.filter(({ content }) => content === "one").map(({ header }) => header.msg_id);
     assert.equal(new Set(ids).size, 1);
@@ -394,12 +396,18 @@ describe("upstream", () => {
 
   test("what has arrived for sure leaves the disk", async () => {
     await using bed = await hubBed();
-    await bed.start({ heartbeatMs: 20 });
+    bed.clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal) };
+    await bed.start();
     await bed.connected.promise;
     await bed.bus.request("hub/send", mqttUpload("topic", "one"), bed.signal);
     const count = bed.db.prepare("SELECT count(*) AS n FROM kedge_outbox");
     assert.equal(count.get()?.["n"], 1);
     await bed.cloud.until(() => count.get()?.["n"] === 0); // looked at with every keepalive
+    bed.cloud.link.terminate("cut");
+    await bed.cloud.until(() => bed.cloud.links.length === 2);
+    await bed.bus.request("hub/send", mqttUpload("topic", "two"), bed.signal);
+    await bed.cloud.until(() => bed.cloud.received.find(({ content }) => content === "two"));
+    assert.equal(bed.cloud.received.filter(({ content }) => content === "one").length, 1, "and is not sent again");
   });
 
   test("an ack is never kept: it belongs to its session", async () => {

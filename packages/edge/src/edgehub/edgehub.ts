@@ -155,18 +155,27 @@ export class EdgeHub extends Component {
   }
 
   async #serve(link: WebSocketLink): Promise<LinkClosed> {
-    const { bus, logger } = this.#deps;
+    const { logger } = this.#deps;
     this.#link = link;
     this.#toldFailure = "";
     logger.info({ server: this.#config.server }, "connected to the cloud");
     const sending = this.#upstream.serve(link, this.signal);
-    bus.notify("hub/connection", { connected: true });
+    this.#notify(true);
     link.receive((message) => this.#router.take(message));
     const closed = await link.closed;
     this.#link = undefined;
     await sending;
-    bus.notify("hub/connection", { connected: false });
+    this.#notify(false);
     return closed;
+  }
+
+  /** A listener that fails must not cost us the link. */
+  #notify(connected: boolean): void {
+    try {
+      this.#deps.bus.notify("hub/connection", { connected });
+    } catch (error) {
+      this.#deps.logger.error({ error: toError(error) }, "a part of the agent failed when told of the connection");
+    }
   }
 
   #afterLink({ reason, detail }: LinkClosed, livedMs: number): number {

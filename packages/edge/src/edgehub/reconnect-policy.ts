@@ -3,6 +3,8 @@ import type { HubError } from "./hub-error.ts";
 
 /** A link that lived this long was a good one: what ends it is a new story. */
 const STABLE_LINK_MS = 10_000;
+/** Links that end sooner are worth some patience, but they carry something each time. */
+const SHORT_LINK_WAIT_MS_MAX = 5_000;
 const INITIAL_MS = 500;
 const MAX_MS = 30_000;
 /** Share of each wait that is random, so that nodes do not come back together. */
@@ -31,7 +33,7 @@ export class ReconnectPolicy {
   /** A link ended after `livedMs`. Back at once, unless links do not hold. */
   afterLink(livedMs: number, nowMs: number): number {
     this.#downSinceMs = nowMs;
-    if (livedMs < STABLE_LINK_MS) return this.#backoff.next();
+    if (livedMs < STABLE_LINK_MS) return Math.min(SHORT_LINK_WAIT_MS_MAX, this.#backoff.next());
     this.#backoff.reset();
     this.#refusedBackoff.reset();
     return 0;

@@ -7,6 +7,7 @@ import { HubError } from "./hub-error.ts";
 import { Outbox } from "./outbox.ts";
 import { RequestTable } from "./request-table.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import { WakeUp } from "./wake-up.ts";
 
 export interface UpstreamConfig {
   /** Messages a second, and how many at once; 0 switches the limit off. Answers to the cloud and keepalives are free. */
@@ -25,10 +26,13 @@ export interface UpstreamDeps {
 /** How long a question waits for a broken link to come back before its asker is told. */
 const RECONNECT_GRACE_MS = 5_000;
 /**
- * A stock cloud confirms nothing. What was written to a link that is still up after this many heartbeats has arrived: the
- * cloud ends a connection from which it hears nothing for two.
+ * A stock cloud confirms no message, but every WebSocket peer answers pings, in order: one that is answered says that all
+ * before it was read. Not more often than this.
  */
-const CONFIRM_HEARTBEATS = 3;
+const CONFIRM_INTERVAL_MS = 100;
+/** Confirmed messages leave the disk together, to spare it: after this long, or when there are this many. */
+const REMOVE_INTERVAL_MS = 5_000;
+const REMOVE_MESSAGES = 256;
 
 /** Says nothing that must survive: an ack belongs to its session, the others are made anew after each connect. */
 function isEphemeral({ route }: Message): boolean {
@@ -48,12 +52,14 @@ export class UpstreamQueue {
   readonly #outbox: Outbox;
   readonly #requests = new RequestTable();
   readonly #bucket: TokenBucket;
+  readonly #something = new WakeUp();
+  readonly #given = new WakeUp();
   #link: WebSocketLink | undefined;
-  #wake: (() => void) | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
-  /** The last message of the outbox that this link has been given. */
+  /** Of the outbox: the last message that this link was given, that a peer has read, and that has left the disk. */
   #givenSeq = 0;
-  #given: { readonly seq: number; readonly atMs: number }[] = [];
+  #confirmedSeq = 0;
+  #removedSeq = 0;
 
   constructor(config: UpstreamConfig, deps: UpstreamDeps) {
     this.#config = config;
@@ -70,7 +76,7 @@ export class UpstreamQueue {
   async send(message: Message): Promise<void> {
     if (!isEphemeral(message)) {
       await this.#outbox.add(message);
-      this.#wake?.();
+      this.#something.wake();
       return;
     }
     if (this.#link === undefined) return;
@@ -85,7 +91,7 @@ export class UpstreamQueue {
   async request(message: Message, timeoutMs: number, signal: AbortSignal): Promise<Message> {
     if (!this.connected) throw notConnected();
     const reply = this.#requests.add(message, timeoutMs, signal);
-    this.#wake?.();
+    this.#something.wake();
     return reply;
   }
 
@@ -101,8 +107,8 @@ export class UpstreamQueue {
     const signal = AbortSignal.any([stopped, ended.signal]);
     clearTimeout(this.#graceTimer);
     this.#requests.markAllUnsent();
-    this.#givenSeq = 0;
-    this.#given = [];
+    this.#givenSeq = this.#confirmedSeq;
+    this.#something.wake();
     this.#link = link;
     const guard = async (part: Promise<void>) => {
       try {
@@ -114,9 +120,10 @@ export class UpstreamQueue {
       }
     };
     // The first beat comes first: a cloud counts a node as here when it has heard one.
-    await Promise.all([guard(this.#beat(link, signal)), guard(this.#write(link, signal))]);
+    const loops = [this.#beat(link, signal), this.#write(link, signal), this.#confirm(link, signal)];
+    await Promise.all(loops.map(guard));
     this.#link = undefined;
-    this.#wake = undefined;
+    await this.#removeConfirmed().catch(() => undefined); // what stays is sent twice, that is all
     if (!stopped.aborted)
       this.#graceTimer = setTimeout(() => this.#requests.failAll(notConnected()), RECONNECT_GRACE_MS);
   }
@@ -129,8 +136,7 @@ export class UpstreamQueue {
   async #write(link: WebSocketLink, signal: AbortSignal): Promise<void> {
     let page: ReturnType<Outbox["after"]> = [];
     for (;;) {
-      const { promise: woken, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
+      await this.#something.wait(signal);
       for (;;) {
         const question = this.#requests.takeUnsent();
         if (question !== undefined) {
@@ -145,9 +151,8 @@ export class UpstreamQueue {
         await link.send(entry.message);
         page.shift();
         this.#givenSeq = entry.seq;
-        this.#given.push({ seq: entry.seq, atMs: this.#deps.clock.monotonic() });
+        this.#given.wake();
       }
-      await abortableWait(woken, signal);
     }
   }
 
@@ -155,26 +160,32 @@ export class UpstreamQueue {
     for (;;) {
       await link.send(keepalive());
       await this.#deps.clock.sleep(this.#config.heartbeatMs, signal);
-      await this.#confirm();
     }
   }
 
-  async #confirm(): Promise<void> {
-    const before = this.#deps.clock.monotonic() - CONFIRM_HEARTBEATS * this.#config.heartbeatMs;
-    const arrived = this.#given.findLast(({ atMs }) => atMs <= before);
-    if (arrived === undefined) return;
-    this.#given = this.#given.filter(({ seq }) => seq > arrived.seq);
-    await this.#outbox.removeUpTo(arrived.seq);
+  async #confirm(link: WebSocketLink, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    for (;;) {
+      while (this.#givenSeq === this.#confirmedSeq) {
+        await this.#given.waitOr(REMOVE_INTERVAL_MS, clock, signal);
+        if (this.#givenSeq !== this.#confirmedSeq) break;
+        await this.#removeConfirmed();
+        await this.#given.wait(signal);
+      }
+      const seq = this.#givenSeq;
+      await link.confirm();
+      this.#confirmedSeq = seq;
+      if (seq - this.#removedSeq >= REMOVE_MESSAGES) await this.#removeConfirmed();
+      await clock.sleep(CONFIRM_INTERVAL_MS, signal);
+    }
   }
-}
 
-function abortableWait(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.reject(signal.reason as Error);
-  const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-  const abort = () => reject(signal.reason as Error);
-  signal.addEventListener("abort", abort, { once: true });
-  void promise.then(resolve);
-  return ended.finally(() => signal.removeEventListener("abort", abort));
+  async #removeConfirmed(): Promise<void> {
+    const seq = this.#confirmedSeq;
+    if (seq === this.#removedSeq) return;
+    await this.#outbox.removeUpTo(seq);
+    this.#removedSeq = seq;
+  }
 }
 
 function notConnected(): HubError {

@@ -56,7 +56,8 @@ function nameErrors({ names }: Spec): FieldError[] {
   const check = (field: string, value: string | undefined, label: string) => {
     if (!value) return void errors.push(requiredError(`spec.names.${field}`));
     const problem = dns1035LabelProblem(label);
-    if (problem !== undefined) errors.push(invalidError(`spec.names.${field}`, value, problem));
+    const prefix = value === label ? "" : "may have mixed case, but should otherwise match: ";
+    if (problem !== undefined) errors.push(invalidError(`spec.names.${field}`, value, `${prefix}${problem}`));
     return undefined;
   };
   check("plural", names.plural, names.plural ?? "");
@@ -70,7 +71,6 @@ function nameErrors({ names }: Spec): FieldError[] {
 }
 
 function versionsErrors(versions: readonly Version[]): FieldError[] {
-  if (versions.length === 0) return [requiredError("spec.versions")];
   if (versions.length > CRD_VERSIONS_MAX)
     return [forbiddenError("spec.versions", `at most ${CRD_VERSIONS_MAX} versions`)];
   const errors: FieldError[] = [];

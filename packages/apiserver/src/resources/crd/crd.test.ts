@@ -144,6 +144,18 @@ test("shows its columns and offers its fields", () => {
   });
 });
 
+function schemaOf(a: JsonObject): JsonObject {
+  return { openAPIV3Schema: { type: "object", properties: { a } } };
+}
+
+test("a type beside int-or-string is taken, and means nothing", () => {
+  const crd = widgetCrd((_, v) => (v["schema"] = schemaOf({ type: "string", "x-kubernetes-int-or-string": true })));
+  assert.deepEqual(CRDS.validate(crd, undefined), []);
+  const [definition] = defineFromCrd(crd);
+  const object = { metadata: { name: "w", namespace: "d" }, a: 1 };
+  assert.deepEqual(definition?.validate(object, undefined), []);
+});
+
 type Change = (crd: JsonObject, version: JsonObject) => void;
 const bad: { name: string; change: Change; field: string }[] = [
   { name: "another name", change: (crd) => (crd["metadata"] = { name: "x" }), field: "metadata.name" },
@@ -170,6 +182,28 @@ const bad: { name: string; change: Change; field: string }[] = [
     change: (_, v) =>
       (v["schema"] = { openAPIV3Schema: { type: "object", properties: { a: { type: "string", pattern: "(" } } } }),
     field: "spec.versions[0].schema.openAPIV3Schema.properties[a].pattern",
+  },
+  {
+    name: "lists that must be unique the slow way",
+    change: (_, v) => (v["schema"] = schemaOf({ type: "array", uniqueItems: true, items: { type: "string" } })),
+    field: "spec.versions[0].schema.openAPIV3Schema.properties[a].uniqueItems",
+  },
+  {
+    name: "a map list of texts",
+    change: (_, v) =>
+      (v["schema"] = schemaOf({ type: "array", "x-kubernetes-list-type": "map", items: { type: "string" } })),
+    field: "spec.versions[0].schema.openAPIV3Schema.properties[a].items.type",
+  },
+  {
+    name: "metadata of its own",
+    change: (_, v) =>
+      (v["schema"] = {
+        openAPIV3Schema: {
+          type: "object",
+          properties: { metadata: { type: "object", properties: { labels: { type: "object" } } } },
+        },
+      }),
+    field: "spec.versions[0].schema.openAPIV3Schema.properties[metadata]",
   },
   {
     name: "a bad column path",

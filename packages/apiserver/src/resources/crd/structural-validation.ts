@@ -47,8 +47,23 @@ export function structuralErrors(schema: object, field: string): FieldError[] {
   const errors = nodeErrors(root, field, 0, budget);
   if (root["type"] !== "object")
     errors.push(invalidError(`${field}.type`, root["type"] ?? "", "must be object at the root"));
+  errors.push(...metadataErrors(root, field));
   if (budget.nodes < 0) errors.push(forbiddenError(field, `a schema may have at most ${SCHEMA_NODES_MAX} nodes`));
   return errors;
+}
+
+/** Metadata is the server's own: a definition may only say what names it takes. */
+function metadataErrors({ properties }: JsonObject, field: string): FieldError[] {
+  const metadata = isJsonObject(properties) ? properties["metadata"] : undefined;
+  const { properties: members } = isJsonObject(metadata) ? metadata : {};
+  const restricted = Object.keys(isJsonObject(members) ? members : {});
+  if (restricted.every((name) => name === "name" || name === "generateName")) return [];
+  return [
+    forbiddenError(
+      `${field}.properties[metadata]`,
+      "must not specify anything other than name and generateName, but metadata is implicitly specified",
+    ),
+  ];
 }
 
 function nodeErrors(node: JsonObject, field: string, depth: number, budget: { nodes: number }): FieldError[] {
@@ -65,6 +80,13 @@ function nodeErrors(node: JsonObject, field: string, depth: number, budget: { no
   if (node["type"] === "array" && !isJsonObject(items))
     errors.push(requiredError(`${field}.items`, "must be specified"));
   errors.push(...listTypeErrors(node, field));
+  if (node["uniqueItems"] === true)
+    errors.push(
+      forbiddenError(
+        `${field}.uniqueItems`,
+        "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+      ),
+    );
   for (const [name, child] of Object.entries(isJsonObject(properties) ? properties : {}))
     if (isJsonObject(child)) errors.push(...nodeErrors(child, `${field}.properties[${name}]`, depth + 1, budget));
   for (const [keyword, child] of Object.entries({ items, additionalProperties }))
@@ -74,12 +96,10 @@ function nodeErrors(node: JsonObject, field: string, depth: number, budget: { no
 
 function typeErrors(node: JsonObject, field: string): FieldError[] {
   const { type } = node;
-  const intOrString = node["x-kubernetes-int-or-string"] === true;
   if (type === undefined || type === "") {
-    if (intOrString || node["x-kubernetes-preserve-unknown-fields"] === true) return [];
+    if (node["x-kubernetes-int-or-string"] === true || node["x-kubernetes-preserve-unknown-fields"] === true) return [];
     return [requiredError(`${field}.type`, "must not be empty for specified object fields")];
   }
-  if (intOrString) return [forbiddenError(`${field}.type`, "must be empty if x-kubernetes-int-or-string is true")];
   return TYPES.some((known) => known === type) ? [] : [notSupportedError(`${field}.type`, type, TYPES)];
 }
 
@@ -110,6 +130,15 @@ function listTypeErrors(node: JsonObject, field: string): FieldError[] {
   if (!["atomic", "set", "map"].some((known) => known === listType))
     return [notSupportedError(at, listType, ["atomic", "map", "set"])];
   const keys = node["x-kubernetes-list-map-keys"];
+  const { items } = node;
+  if (listType === "map" && isJsonObject(items) && items["type"] !== "object")
+    return [
+      invalidError(
+        `${field}.items.type`,
+        items["type"] ?? "",
+        "must be object if parent array's x-kubernetes-list-type is map",
+      ),
+    ];
   if (listType === "map" && (!Array.isArray(keys) || keys.length === 0))
     return [requiredError(`${field}.x-kubernetes-list-map-keys`, "must not be empty if x-kubernetes-list-type is map")];
   return [];

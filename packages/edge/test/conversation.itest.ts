@@ -128,6 +128,13 @@ async function connected(cloud: TestCloud): Promise<void> {
   await cloud.until(() => link.traffic.bytesIn > 0 || !link.open);
 }
 
+/** Ours leaves them out of leases, where they are most of the bytes. */
+function withoutManagedFields({ route, content }: Message): unknown {
+  if (parseResource(route.resource)?.type !== "lease" || content === null) return content;
+  const { managedFields: _left, ...metadata } = (content as Lease).metadata ?? {};
+  return { ...(content as Lease), metadata };
+}
+
 const isKeepalive = ({ route }: Message) => route.operation === "keepalive";
 /** DeviceTwin's own, which is tested with DeviceTwin. */
 const isMembershipQuestion = ({ route }: Message) => route.resource === "membership/detail";
@@ -215,7 +222,7 @@ test("answers a recorded stock cloudcore step by step as the stock edgecore did"
         continue;
       }
       assert.deepEqual(said.route, message.route, where);
-      assert.deepEqual(said.content, message.content, where);
+      assert.deepEqual(said.content, withoutManagedFields(message), where);
       asked.set(message.header.msg_id, { message: said, settled });
     }
   }

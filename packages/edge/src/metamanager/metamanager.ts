@@ -123,12 +123,8 @@ export class MetaManager extends Component {
     handles.use(bus.handle("meta/deletePod", (request, signal) => this.#deletePod(request, any(signal))));
     handles.use(bus.handle("meta/registerNode", (node, signal) => this.#registerNode(node, any(signal))));
     handles.use(bus.handle("meta/getLease", (key, signal) => this.#getLease(key, any(signal))));
-    handles.use(
-      bus.handle("meta/createLease", (lease, signal) => this.#writeLease(createLease(lease), lease, any(signal))),
-    );
-    handles.use(
-      bus.handle("meta/updateLease", (lease, signal) => this.#writeLease(updateLease(lease), lease, any(signal))),
-    );
+    handles.use(bus.handle("meta/createLease", (lease, signal) => this.#writeLease(createLease, lease, any(signal))));
+    handles.use(bus.handle("meta/updateLease", (lease, signal) => this.#writeLease(updateLease, lease, any(signal))));
     handles.use(bus.handle("meta/sendEvent", (request, signal) => this.#sendEvent(request, any(signal))));
     handles.use(bus.listen("hub/connection", ({ connected }) => connected && this.#resend()));
   }
@@ -193,9 +189,13 @@ export class MetaManager extends Component {
     }
   }
 
-  /** Leases are not stored: nobody reads them offline, and a write every ten seconds wears out flash (W-15). */
-  async #writeLease(message: Message, lease: Lease, signal: AbortSignal): Promise<Lease> {
-    const reply = await this.#cloud.ask(message, signal);
+  /**
+   * Leases are not stored: nobody reads them offline, and a write every ten seconds wears out flash (W-15). They travel
+   * without `managedFields`, which the API server keeps by itself: half of an idle node's traffic would be these.
+   */
+  async #writeLease(write: (lease: Lease) => Message, lease: Lease, signal: AbortSignal): Promise<Lease> {
+    const { managedFields: _kept, ...metadata } = lease.metadata ?? {};
+    const reply = await this.#cloud.ask(write({ ...lease, metadata }), signal);
     return requireObject(readObjectResp<Lease>(reply.content), keyOfObject(lease));
   }
 

@@ -25,6 +25,8 @@ import { daemonSetStatus, type DaemonView, planDaemons } from "./plan-daemons.ts
 const WORKERS = 2;
 /** A daemon that ends in failure comes again after a growing wait. */
 const FAILED_WAIT = { initialMs: 1_000, maxMs: 15 * 60_000 };
+/** One that failed long ago is forgiven. */
+const FAILURE_KEPT_MS = 30 * 60_000;
 const REVISIONS_KEPT = 10;
 
 /** Keeps one pod of each DaemonSet on each node that it is for. */
@@ -104,7 +106,9 @@ export function startDaemonSetController(context: ControllerContext): Controller
     for (const pod of failed) {
       const place = `${key}/${pod.spec?.nodeName}`;
       const uid = pod.metadata?.uid ?? "";
-      const failure = failures.get(place) ?? { wait: new Backoff(FAILED_WAIT), untilMs: 0, pod: "" };
+      const known = failures.get(place);
+      const recent = known !== undefined && clock.monotonic() - known.untilMs < FAILURE_KEPT_MS ? known : undefined;
+      const failure = recent ?? { wait: new Backoff(FAILED_WAIT), untilMs: 0, pod: "" };
       failures.set(place, failure);
       if (failure.pod !== uid) {
         failure.pod = uid;

@@ -113,9 +113,10 @@ export function startNamespaceController(context: ControllerContext): Controller
   }
 
   const loop = new ControllerLoop("namespace", context, [namespaces, pods], reconcile, WORKERS);
-  loop.on(namespaces, (_, object) =>
-    object?.metadata?.deletionTimestamp === undefined ? [] : [object.metadata.name ?? ""],
-  );
+  loop.on(namespaces, (old, object) => {
+    const { name = "", deletionTimestamp } = (object ?? old)?.metadata ?? {};
+    return deletionTimestamp === undefined ? [] : [name];
+  });
   loop.on(pods, function* (old, object) {
     const name = old?.metadata?.namespace ?? "";
     if (object === undefined && namespaces.get(name)?.metadata?.deletionTimestamp !== undefined) yield name;

@@ -71,7 +71,7 @@ export function startNodeHealthController(context: ControllerContext): Controlle
   loop.on(nodeLeases, (old, object) => {
     const name = object?.metadata?.name;
     if (name === undefined || old?.spec?.renewTime === object?.spec?.renewTime) return [];
-    heardAt.set(name, clock.monotonic());
+    if (nodes.get(name) !== undefined) heardAt.set(name, clock.monotonic());
     return [];
   });
   loop.on(pods, function* (_: Pod | undefined, pod) {

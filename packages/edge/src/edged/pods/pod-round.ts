@@ -89,6 +89,11 @@ export class PodRound {
     await removeSuperfluous(runtime, this.#parts, signal);
   }
 
+  /** Forgets the back-offs of a pod that is over. */
+  forget(podUid: string): void {
+    this.#crashes.forget(`${podUid}_`);
+  }
+
   /** Which of the containers to start may start now, and which must wait for having crashed. */
   #split(pod: Pod, containers: readonly Container[], runtime: RuntimePod) {
     const starts: Container[] = [];

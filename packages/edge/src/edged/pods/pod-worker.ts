@@ -49,7 +49,7 @@ export class PodWorker {
   #runtime: RuntimePod;
   #failures: ReadonlyMap<string, { readonly reason: string; readonly message: string }> = new Map();
   #verdict: PodVerdict | undefined;
-  #admitted = false;
+  #admitted: boolean;
   /** Labels or annotations changed, which files in volumes may show. */
   #refreshDue = false;
   #refreshedAtMs: number;
@@ -68,6 +68,7 @@ export class PodWorker {
     this.#deps = deps;
     this.#runtime = emptyRuntimePod(uid, namespace, name);
     this.#refreshedAtMs = deps.clock.monotonic();
+    this.#admitted = pod.metadata?.deletionTimestamp !== undefined; // it was, or there would be nothing to end
   }
 
   /** As the store has it, with the status as last decided here. */
@@ -76,14 +77,10 @@ export class PodWorker {
     return status === undefined ? this.#pod : { ...this.#pod, status };
   }
 
-  /** Whether it holds resources of the node, or will. */
-  get active(): boolean {
-    return this.#state === "running" && this.#verdict === undefined && !isTerminal(this.pod.status?.phase);
-  }
-
-  /** Whether the node has taken it. */
-  get admitted(): boolean {
-    return this.#admitted && this.#verdict === undefined;
+  /** Whether the node has given it room, and has not got it back yet. */
+  get holdsResources(): boolean {
+    const taken = this.#admitted && this.#verdict === undefined && !this.#removed;
+    return taken && this.#state !== "terminated" && !isTerminal(this.pod.status?.phase);
   }
 
   knows(id: string): boolean {
@@ -305,6 +302,7 @@ export class PodWorker {
     await this.#deps.volumes.release(this.uid, signal);
     await this.#deps.cgroups?.removePod(this.uid);
     this.#deps.images.forget(this.uid);
+    this.#deps.round.forget(this.uid);
     this.#state = "terminated";
   }
 

@@ -95,7 +95,7 @@ export class PodWorkers {
   #admit(pod: Pod): PodVerdict | undefined {
     const { node, config } = this.#deps;
     const others = [...this.#workers.values()]
-      .filter((worker) => worker.uid !== pod.metadata?.uid && worker.active && worker.admitted)
+      .filter((worker) => worker.uid !== pod.metadata?.uid && worker.holdsResources)
       .map((worker) => worker.pod);
     const verdict = admitPod(pod, {
       others,

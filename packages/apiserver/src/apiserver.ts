@@ -9,7 +9,7 @@ import { ServiceAccountTokens } from "./auth/service-account-tokens.ts";
 import { GROUP_AUTHENTICATED, GROUP_MASTERS, type UserInfo } from "./auth/user-info.ts";
 import { kubernetesServiceAddress } from "./bootstrap-objects.ts";
 import { bootstrapCluster } from "./bootstrap-cluster.ts";
-import { answerWire, refuseTooLarge } from "./http/answer-wire.ts";
+import { answerWire } from "./http/answer-wire.ts";
 import { SERVER_VERSION } from "./discovery/server-version.ts";
 import { HttpsServer } from "./http/https-server.ts";
 import { InProcessTransport } from "./http/in-process-transport.ts";
@@ -24,6 +24,7 @@ import { type CompactionConfig, COMPACTION_DEFAULTS, Compactor } from "./storage
 import { EVENT_EXPIRY_DEFAULTS, EventExpiry, type EventExpiryConfig } from "./storage/event-expiry.ts";
 import { RevisionLog } from "./storage/revision-log.ts";
 import { CertificateAuthority } from "./tls/certificate-authority.ts";
+import { CertificateRenewal } from "./tls/certificate-renewal.ts";
 import { serverCertificate, SERVER_NAMES } from "./tls/server-certificate.ts";
 import { writeAdminKubeconfig } from "./tls/admin-kubeconfig.ts";
 import { WatchHub } from "./watch/watch-hub.ts";
@@ -113,6 +114,7 @@ export class ApiServer extends Component {
     const hosts = serverHosts(config, serviceCidr);
     const certificate = await serverCertificate(pki, authority, hosts, clock.now());
     const authenticator = new Authenticator(tokens, clock);
+    await customResources.settled(); // before the first caller asks for one
     signal.throwIfAborted();
     const http = scope.use(
       await HttpsServer.start(
@@ -120,7 +122,6 @@ export class ApiServer extends Component {
         {
           logger,
           respond: (request) => answerWire(context, authenticator, request),
-          respondTooLarge: refuseTooLarge,
         },
       ),
     );
@@ -128,8 +129,12 @@ export class ApiServer extends Component {
     const url = `https://${advertised.includes(":") ? `[${advertised}]` : advertised}:${http.port}`;
     const adminKubeconfigPath = config.kubeconfigPath ?? join(stateDir, "admin.kubeconfig");
     await bootstrapCluster(context, LOOPBACK_USER, { serviceCidr, advertiseAddress: advertised, port: http.port });
-    await customResources.settled();
     await writeAdminKubeconfig(adminKubeconfigPath, url, authority, clock.now());
+    const renew = async () => {
+      http.setCertificate(await serverCertificate(pki, authority, hosts, clock.now()));
+      await writeAdminKubeconfig(adminKubeconfigPath, url, authority, clock.now());
+    };
+    scope.use(new CertificateRenewal(renew, { clock, logger }));
     signal.throwIfAborted();
     logger.info({ url, kubeconfig: adminKubeconfigPath }, "API server is ready");
     return new ApiServer({ url, caPem: authority.certPem, adminKubeconfigPath }, context, scope.move());

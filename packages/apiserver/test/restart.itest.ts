@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { readFileSync, statSync, truncateSync, unlinkSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, unlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { connect as connectTls } from "node:tls";
 import { CONFIG_MAPS, ENDPOINT_SLICES, SERVICES } from "@kedge/kube";
 import { connectKube, loadKubeconfig } from "@kedge/kube-client";
+import { type Clock, silentLogger, systemClock } from "@kedge/runtime";
+import { startApiServer } from "../src/apiserver.ts";
 import { startTestServer } from "./start-test-server.ts";
 
 const signal = AbortSignal.timeout(50_000);
@@ -43,6 +49,50 @@ test("a new address gets a new certificate from the same authority", { timeout: 
     certificate.checkHost("edge.example") && certificate.checkIP("192.0.2.7") && certificate.checkIP("127.0.0.1"),
   );
   assert.ok(certificate.verify(new X509Certificate(second.api.caPem).publicKey));
+});
+
+test("a server that runs for a year has new certificates in time", { timeout: 30_000 }, async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), "kedge-renewal-"));
+  try {
+    let jumpMs = 0;
+    const asleep: (() => void)[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      now: () => Date.now() + jumpMs,
+      async sleep(ms, until) {
+        const { promise, resolve, reject } = Promise.withResolvers<void>();
+        if (ms > 3_600_000) asleep.push(resolve); // the twice-daily look at the certificates
+        until.addEventListener("abort", () => reject(until.reason as Error));
+        await promise;
+      },
+    };
+    await using api = await startApiServer(
+      { stateDir, address: "127.0.0.1", port: 0, advertiseAddresses: ["127.0.0.1"] },
+      { logger: silentLogger, clock },
+      signal,
+    );
+    const { hostname: host, port } = new URL(api.url);
+    const shown = async (): Promise<string> => {
+      // Our own clock does not jump: to us the new certificate is of the future.
+      const socket = connectTls({ host, port: Number(port), rejectUnauthorized: false });
+      await once(socket, "secureConnect");
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    const kubeconfig = () => readFileSync(api.adminKubeconfigPath, "utf8");
+    const before = { certificate: await shown(), kubeconfig: kubeconfig() };
+    asleep.pop()?.();
+    while (asleep.length === 0) await nextTurn();
+    assert.deepEqual({ certificate: await shown(), kubeconfig: kubeconfig() }, before, "too early");
+    jumpMs = 340 * 86_400_000;
+    asleep.pop()?.();
+    while (asleep.length === 0) await nextTurn();
+    assert.notEqual(await shown(), before.certificate);
+    assert.notEqual(kubeconfig(), before.kubeconfig);
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true });
+  }
 });
 
 test("secrets are readable for their owner alone", { timeout: 30_000 }, async () => {

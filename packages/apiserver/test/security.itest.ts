@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { after, before, describe, test } from "node:test";
 import { ROUTES } from "../src/http/route-table.ts";
 import { HEADER_BYTES_MAX } from "../src/http/https-server.ts";
@@ -290,6 +292,18 @@ describe("who may do what", { timeout: 60_000 }, () => {
     assert.equal((await call({ path, token: unbound })).status, 200);
     await call({ method: "DELETE", path: `${root}/serviceaccounts/robot`, as: admin });
     assert.equal((await call({ path, token: unbound })).status, 401, "its account is gone");
+  });
+
+  test("nobody unknown gets a body into memory: the answer comes before it is read", async () => {
+    const { hostname: host, port } = new URL(server.api.url);
+    const socket = connectTls({ host, port: Number(port), ca: server.api.caPem });
+    try {
+      socket.write("POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
+      const [head] = (await once(socket, "data")) as [Buffer];
+      assert.match(head.toString(), /^HTTP\/1.1 401 /);
+    } finally {
+      socket.destroy();
+    }
   });
 
   test("what is too large is refused, and the next request is served", async () => {

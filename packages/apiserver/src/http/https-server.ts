@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { CodedError, Component, type Logger, toError } from "@kedge/runtime";
 import type { KeyPairPem } from "../tls/certificate-authority.ts";
 import type { ApiResponse } from "./api-exchange.ts";
-import { BodyTooLargeError, readRequestBody } from "./read-request-body.ts";
+import { readRequestBody } from "./read-request-body.ts";
 
 export const HEADER_BYTES_MAX = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -25,7 +25,8 @@ export interface WireRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: Uint8Array;
+  /** Only once it is known who sends it: nobody unknown fills our memory. @throws KubeApiError `RequestEntityTooLarge` */
+  readonly readBody: () => Promise<Uint8Array>;
   readonly socket: TLSSocket;
   readonly signal: AbortSignal;
 }
@@ -43,8 +44,6 @@ export interface HttpsServerDeps {
   readonly logger: Logger;
   /** Answers also when it refuses; never throws. */
   readonly respond: (request: WireRequest) => Promise<ApiResponse>;
-  /** The answer to a request that is too large to be read. */
-  readonly respondTooLarge: () => ApiResponse;
 }
 
 export class ListenError extends CodedError<{
@@ -56,13 +55,15 @@ export class ListenError extends CodedError<{
 /** HTTP/1.1 over TLS, with a limit on everything that a caller could stretch. */
 export class HttpsServer extends Component {
   readonly #server: Server;
+  readonly #secureContext: SecureContextOptions;
   readonly #deps: HttpsServerDeps;
   readonly #sockets = new Set<Socket>();
   readonly #serving = new Set<Promise<void>>();
 
-  private constructor(server: Server, deps: HttpsServerDeps) {
+  private constructor(server: Server, secureContext: SecureContextOptions, deps: HttpsServerDeps) {
     super();
     this.#server = server;
+    this.#secureContext = secureContext;
     this.#deps = deps;
     server.on("request", (request, response) => {
       const served = this.#serve(request, response);
@@ -79,13 +80,13 @@ export class HttpsServer extends Component {
 
   /** @throws {ListenError} the port is taken, or the address is none of this machine's. */
   static async start(config: HttpsServerConfig, deps: HttpsServerDeps): Promise<HttpsServer> {
+    const secureContext: SecureContextOptions = { ca: config.clientCaPem, minVersion: "TLSv1.2" };
     const server = createServer({
+      ...secureContext,
       key: config.certificate.keyPem,
       cert: config.certificate.certPem,
-      ca: config.clientCaPem,
       requestCert: true,
       rejectUnauthorized: false, // a bearer token may do instead; whether the certificate is good is asked for each request
-      minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
       handshakeTimeout: TLS_HANDSHAKE_TIMEOUT_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -109,11 +110,16 @@ export class HttpsServer extends Component {
       });
       server.listen(config.port, config.address, resolve);
     });
-    return new HttpsServer(server, deps);
+    return new HttpsServer(server, secureContext, deps);
   }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** For connections from now on. */
+  setCertificate({ certPem, keyPem }: KeyPairPem): void {
+    this.#server.setSecureContext({ ...this.#secureContext, cert: certPem, key: keyPem });
   }
 
   protected override async stop(): Promise<void> {
@@ -136,24 +142,23 @@ export class HttpsServer extends Component {
     response.on("close", () => left.abort());
     const signal = AbortSignal.any([this.signal, left.signal]);
     try {
-      const body = await readRequestBody(request);
       const { path, query } = splitUrl(request.url ?? "/");
       const answer = await this.#deps.respond({
         method: request.method ?? "GET",
         path,
         query,
         headers: request.headers as Record<string, string | undefined>,
-        body,
+        readBody: () =>
+          readRequestBody(request).catch((error: unknown) => {
+            response.shouldKeepAlive = false; // the rest of the body is still to come, and unwanted
+            throw error;
+          }),
         socket: request.socket as TLSSocket,
         signal,
       });
       await send(answer, request.method === "HEAD", response, signal);
     } catch (error) {
-      if (error instanceof BodyTooLargeError) {
-        response.shouldKeepAlive = false; // the rest of the body is still to come, and unwanted
-        await send(this.#deps.respondTooLarge(), false, response, signal).catch(() => undefined);
-      } else if (!signal.aborted)
-        this.#deps.logger.warn({ error: toError(error), url: request.url }, "response cut off");
+      if (!signal.aborted) this.#deps.logger.warn({ error: toError(error), url: request.url }, "response cut off");
       response.destroy();
     }
   }

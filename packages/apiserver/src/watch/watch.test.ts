@@ -16,7 +16,9 @@ function configMap(value: string): KubeObject {
 
 async function write(log: RevisionLog, value: string): Promise<void> {
   const key = `${PREFIX}default/a`;
-  await log.write((writer) => (writer.get(key) ? writer.update(key, configMap(value)) : writer.create(key, configMap(value))));
+  await log.write((writer) =>
+    writer.get(key) ? writer.update(key, configMap(value)) : writer.create(key, configMap(value)),
+  );
 }
 
 test("gives the past from the log and the present from the commits, in one order without gap", async () => {
@@ -99,7 +101,13 @@ const cases = [
   { name: "outside, stays outside", type: "MODIFIED", was: "db", is: "db", sees: undefined },
   { name: "enters", type: "MODIFIED", was: "db", is: "web", sees: ["ADDED", 2] },
   { name: "changes inside", type: "MODIFIED", was: "web", is: "web", sees: ["MODIFIED", 2] },
-  { name: "leaves: shown as it last was, with the new revision", type: "MODIFIED", was: "web", is: "db", sees: ["DELETED", 1] },
+  {
+    name: "leaves: shown as it last was, with the new revision",
+    type: "MODIFIED",
+    was: "web",
+    is: "db",
+    sees: ["DELETED", 1],
+  },
   { name: "created inside", type: "ADDED", was: null, is: "web", sees: ["ADDED", 2] },
   { name: "created outside", type: "ADDED", was: null, is: "db", sees: undefined },
   { name: "deleted inside", type: "DELETED", was: "web", is: "web", sees: ["DELETED", 2] },

@@ -203,6 +203,22 @@ test("a status patch made while the cloud is away is kept, the newest only, and 
   );
 });
 
+test("a kept patch never arrives after a newer one", async () => {
+  await using bed = await MetaManagerBed.start();
+  await bed.down(frame("pod_insert"));
+  const send = (patch: string) => bed.bus.request("meta/patchPodStatus", { key: nginx, patch }, bed.signal);
+  await assert.rejects(send('{"status":{"phase":"Pending"}}'), (e) => hasCode(e, "NotConnected"));
+  bed.asked.length = 0;
+  bed.cloud = (request) => answer(request, frame("resp_podpatch_ok").content);
+  bed.bus.notify("hub/connection", { connected: true });
+  await send('{"status":{"phase":"Running"}}'); // as edged does in the same moment
+  await send('{"status":{"phase":"Succeeded"}}');
+  const said = bed.asked.map(({ content }) => /"phase":"(\w+)"/.exec(String(content))?.[1]);
+  assert.deepEqual(said.slice(-2), ["Running", "Succeeded"]);
+  assert.ok(said.length === 2 || said[0] === "Pending", said.join());
+  assert.equal(bed.row("default/podpatch/nginx"), undefined);
+});
+
 test("a patch that the API server refuses is not kept", async () => {
   await using bed = await MetaManagerBed.start();
   bed.cloud = (request) => answer(request, { Object: null, Err: apiError("NotFound", 404) });

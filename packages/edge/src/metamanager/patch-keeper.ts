@@ -20,6 +20,7 @@ export class PatchKeeper {
   readonly #commits: GroupCommit;
   readonly #cloud: CloudRequests;
   readonly #logger: Logger;
+  readonly #tails = new Map<string, Promise<void>>();
 
   constructor(
     repository: MetaRepository,
@@ -36,7 +37,44 @@ export class PatchKeeper {
   }
 
   /** @throws `NotConnected`, `Timeout` (the patch is kept then), `KubeApiError` (it is not). */
-  async patch(type: PatchedType, key: ObjectKey, patch: string, signal: AbortSignal): Promise<KubeObject> {
+  patch(type: PatchedType, key: ObjectKey, patch: string, signal: AbortSignal): Promise<KubeObject> {
+    const row = formatResource(ROW_TYPES[type], key);
+    return this.#inTurn(row, () => this.#send(type, key, patch, signal));
+  }
+
+  /** Sends what is kept. What fails again stays for the next time. */
+  async resend(signal: AbortSignal): Promise<void> {
+    for (const type of ["node", "pod"] as const)
+      for (const row of this.#repository.keys(ROW_TYPES[type])) {
+        if (signal.aborted) return;
+        try {
+          await this.#inTurn(row, async () => {
+            // A newer one may have gone before us; then this row is gone, too, or holds the newer one.
+            const patch = this.#repository.get(row);
+            if (patch !== undefined) await this.#send(type, parseObjectResource(row).key, patch, signal);
+          });
+        } catch (error) {
+          if (hasCode(error, "NotConnected")) return;
+          this.#logger.warn({ row, error: toError(error) }, "kept status patch not accepted");
+        }
+      }
+  }
+
+  /** Patches of one object go one after the other: a cloud may work on two at once, and an older one must not be last. */
+  async #inTurn<T>(row: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#tails.get(row) ?? Promise.resolve()).then(work);
+    const tail = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#tails.set(row, tail);
+    void tail.then(() => {
+      if (this.#tails.get(row) === tail) this.#tails.delete(row);
+    });
+    return turn;
+  }
+
+  async #send(type: PatchedType, key: ObjectKey, patch: string, signal: AbortSignal): Promise<KubeObject> {
     const row = formatResource(ROW_TYPES[type], key);
     try {
       const message = type === "pod" ? patchPodStatus(key, patch) : patchNodeStatus(key.name, patch);
@@ -50,20 +88,6 @@ export class PatchKeeper {
       else await this.#drop(row);
       throw error;
     }
-  }
-
-  /** Sends what is kept. What fails again stays for the next time. */
-  async resend(signal: AbortSignal): Promise<void> {
-    for (const type of ["node", "pod"] as const)
-      for (const { key: row, value: patch } of this.#repository.list(ROW_TYPES[type])) {
-        if (signal.aborted) return;
-        try {
-          await this.patch(type, parseObjectResource(row).key, patch, signal);
-        } catch (error) {
-          if (hasCode(error, "NotConnected")) return;
-          this.#logger.warn({ row, error: toError(error) }, "kept status patch not accepted");
-        }
-      }
   }
 
   async #keep(type: PatchedType, row: string, patch: string): Promise<void> {

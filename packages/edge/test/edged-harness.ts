@@ -19,9 +19,6 @@ import type { EdgeMessages, EdgeNotices } from "../src/edge-messages.ts";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "../src/edged/edged-config.ts";
 import type { NodeFacts } from "../src/edged/edged-parts.ts";
 import { Edged } from "../src/edged/edged.ts";
-import { parseCgroupHierarchies } from "../src/edged/resources/cgroup-hierarchies.ts";
-import { CgroupManager } from "../src/edged/resources/cgroup-manager.ts";
-import { readFile } from "node:fs/promises";
 
 export const NODE_NAME = "edge-1";
 export const HOST_IP = "192.0.2.10";
@@ -277,12 +274,6 @@ export async function startTestEdged(
           await runtime.removePodSandbox(id, signal);
         }),
       );
-      if (config.cgroupsPerQos) await removeCgroups(config.cgroupRoot);
     },
   };
-}
-
-async function removeCgroups(cgroupRoot: string): Promise<void> {
-  const hierarchies = parseCgroupHierarchies(await readFile("/proc/self/mountinfo", "utf8"));
-  await new CgroupManager(hierarchies, { driver: "cgroupfs", cgroupRoot }).removeAll();
 }

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -39,6 +40,19 @@ function kill(pid: number): void {
     process.kill(pid, "SIGKILL");
   } catch {
     // it has gone by itself
+  }
+}
+
+/** Removes the tree of cgroups with this name, in every hierarchy; processes in them have ended. */
+export async function removeCgroups(name: string): Promise<void> {
+  const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
+  for (const [, mountPoint = "", type] of mounts) {
+    if (type !== "cgroup" && type !== "cgroup2") continue;
+    const root = join(mountPoint, name);
+    const below = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
+    const directories = below.filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
+    for (const directory of [root, ...directories.toSorted((a, b) => a.length - b.length)].reverse())
+      await ignoreFailure(rmdir(directory));
   }
 }
 

@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { busyboxImage, CriClient, type OciImage, pauseImage, writeOciLayout } from "@kedge/cri";
 import { containerdConfig, cniConfig, LOOPBACK_CONFIG } from "./containerd-config.ts";
 import { inNetns } from "./in-netns.ts";
-import { killProcessesOf, removeLink, unmountBelow } from "./host-cleanup.ts";
+import { killProcessesOf, removeCgroups, removeLink, unmountBelow } from "./host-cleanup.ts";
 
 const run = promisify(execFile);
 
@@ -27,6 +27,7 @@ export class TestContainerd implements AsyncDisposable {
   readonly root: string;
   readonly endpoint: string;
   readonly client: CriClient;
+  /** Also the name for a cgroup of the test's own, which goes with it. */
   readonly bridge: string;
   readonly #socket: string;
   readonly #netns: string | undefined;
@@ -129,6 +130,7 @@ export class TestContainerd implements AsyncDisposable {
     await killProcessesOf(this.#socket);
     await unmountBelow(this.root);
     await removeLink(this.bridge);
+    await removeCgroups(this.bridge);
     await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 

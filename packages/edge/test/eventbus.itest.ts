@@ -76,6 +76,30 @@ test(
   },
 );
 
+test("external broker: a report is acknowledged once it is stored; others are taken meanwhile", options, async () => {
+  await using broker = await TestMosquitto.start((_dir) => "allow_anonymous true\nmax_inflight_messages 3");
+  await using harness = new EventBusHarness();
+  const stored = deferred();
+  let waiting = 0;
+  let three = deferred();
+  harness.bus.handle("twin/mqtt", async () => {
+    waiting += 1;
+    if (waiting === 3) three.resolve();
+    await stored.promise;
+  });
+  const eventBus = await harness.startEventBus({ mqttServerExternal: broker.url });
+  await eventBus.ready;
+  await using client = await TestMqttClient.connect(broker.url);
+  for (let index = 0; index < 6; index += 1) await client.publish(REPORT, `${index}`);
+  await three.promise; // the broker lets no more than three be unacknowledged
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(waiting, 3);
+  three = deferred();
+  waiting = 0;
+  stored.resolve();
+  await three.promise;
+});
+
 test("external broker: starts although nobody listens there, and connects later", options, async () => {
   const broker = await TestMosquitto.start();
   await using _ = broker;

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { deferred, type Logger, toError } from "@kedge/runtime";
 import type { IClientOptions, MqttClient } from "mqtt";
 import type { BrokerUrl } from "./broker-url.ts";
+import { acknowledgeLate } from "./late-acks.ts";
 import type { MqttBroker, Receive } from "./mqtt-broker.ts";
 import type { MqttTls } from "./mqtt-tls.ts";
 
@@ -51,11 +52,7 @@ export class ExternalBroker implements MqttBroker {
     const subscribed = deferred();
     const connected = deferred();
     this.ready = Promise.all([subscribed.promise, connected.promise]).then(() => undefined);
-    // The broker hears that we have a message only when this calls back: a report is acknowledged once it is stored, and
-    // whoever sends faster than that waits.
-    subscriber.handleMessage = ({ topic, payload }, done) => {
-      void receiveThen(receive, topic, typeof payload === "string" ? Buffer.from(payload) : payload, done);
-    };
+    acknowledgeLate(subscriber, receive);
     subscriber.on("connect", () => {
       this.#subscribeAll().then(subscribed.resolve, (error: unknown) => {
         logger.warn({ error: toError(error) }, "MQTT broker refused our subscriptions");
@@ -145,15 +142,6 @@ export class ExternalBroker implements MqttBroker {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#subscriber.endAsync(true), this.#publisher.endAsync(true)]);
-  }
-}
-
-/** What we cannot use is acknowledged all the same: it would only come again. */
-async function receiveThen(receive: Receive, topic: string, payload: Buffer, done: () => void): Promise<void> {
-  try {
-    await receive(topic, payload);
-  } finally {
-    done();
   }
 }
 

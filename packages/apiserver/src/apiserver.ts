@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { isIP } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { join } from "node:path";
 import type { KubeTransport } from "@kedge/kube-client";
 import { type Clock, Component, type Logger } from "@kedge/runtime";
@@ -128,7 +128,9 @@ export class ApiServer extends Component {
     const advertised = config.advertiseAddresses[0] ?? reachable(config.address);
     const url = `https://${advertised.includes(":") ? `[${advertised}]` : advertised}:${http.port}`;
     const adminKubeconfigPath = config.kubeconfigPath ?? join(stateDir, "admin.kubeconfig");
-    await bootstrapCluster(context, LOOPBACK_USER, { serviceCidr, advertiseAddress: advertised, port: http.port });
+    const advertiseAddress =
+      [advertised, ...config.advertiseAddresses].find((address) => isIPv4(address)) ?? "127.0.0.1";
+    await bootstrapCluster(context, LOOPBACK_USER, { serviceCidr, advertiseAddress, port: http.port });
     await writeAdminKubeconfig(adminKubeconfigPath, url, authority, clock.now());
     const renew = async () => {
       http.setCertificate(await serverCertificate(pki, authority, hosts, clock.now()));

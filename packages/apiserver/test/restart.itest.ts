@@ -42,7 +42,7 @@ test("a new address gets a new certificate from the same authority", { timeout: 
   await first.api[Symbol.asyncDispose]();
   await using second = await startTestServer({
     stateDir,
-    advertiseAddresses: ["127.0.0.1", "edge.example", "192.0.2.7"],
+    advertiseAddresses: ["edge.example", "127.0.0.1", "192.0.2.7"],
   });
   const certificate = new X509Certificate(readFileSync(join(stateDir, "pki/apiserver.crt")));
   assert.ok(

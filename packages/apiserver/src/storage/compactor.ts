@@ -1,5 +1,6 @@
 import { Component, type Clock, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { RevisionLog } from "./revision-log.ts";
+import { RevisionMarks } from "./revision-marks.ts";
 
 export interface CompactionConfig {
   /** So much of the past stays at least watchable, unless there were more than {@link revisionsMax} writes in it. */
@@ -18,8 +19,7 @@ export class Compactor extends Component {
   readonly #log: RevisionLog;
   readonly #config: CompactionConfig;
   readonly #deps: { readonly clock: Clock; readonly logger: Logger };
-  /** Which revision was the newest when; the wall clock has no say in it. */
-  readonly #marks: { readonly atMs: number; readonly revision: number }[] = [];
+  readonly #marks = new RevisionMarks();
   readonly #loop: Promise<void>;
 
   constructor(log: RevisionLog, config: CompactionConfig, deps: { readonly clock: Clock; readonly logger: Logger }) {
@@ -51,10 +51,8 @@ export class Compactor extends Component {
     const { keepMs, revisionsMax } = this.#config;
     const nowMs = this.#deps.clock.monotonic();
     const { revision } = this.#log;
-    let target = revision - revisionsMax;
-    while (this.#marks[0] !== undefined && this.#marks[0].atMs <= nowMs - keepMs)
-      target = Math.max(target, this.#marks.shift()?.revision ?? 0);
-    this.#marks.push({ atMs: nowMs, revision });
+    const target = Math.max(revision - revisionsMax, this.#marks.takeUntil(nowMs - keepMs));
+    this.#marks.note(nowMs, revision);
     while (!this.signal.aborted) {
       const { compactedRevision } = this.#log;
       if (compactedRevision >= target) return;

@@ -2,6 +2,7 @@ import { EVENTS } from "@kedge/kube";
 import { Component, type Clock, isAbort, type Logger, toError } from "@kedge/runtime";
 import { keyPrefix } from "./object-key.ts";
 import type { RevisionLog } from "./revision-log.ts";
+import { RevisionMarks } from "./revision-marks.ts";
 
 export interface EventExpiryConfig {
   /** An event that nobody has changed for so long goes. */
@@ -20,8 +21,8 @@ export class EventExpiry extends Component {
   readonly #log: RevisionLog;
   readonly #config: EventExpiryConfig;
   readonly #deps: { readonly clock: Clock; readonly logger: Logger };
-  /** Which revision was the newest when; a restart begins the hour anew, a wrong wall clock does nothing. */
-  readonly #marks: { readonly atMs: number; readonly revision: number }[] = [];
+  /** A restart begins the hour anew. */
+  readonly #marks = new RevisionMarks();
   readonly #loop: Promise<void>;
 
   constructor(log: RevisionLog, config: EventExpiryConfig, deps: { readonly clock: Clock; readonly logger: Logger }) {
@@ -52,10 +53,8 @@ export class EventExpiry extends Component {
   async #expire(): Promise<void> {
     const { keepMs, eventsMax } = this.#config;
     const nowMs = this.#deps.clock.monotonic();
-    let upTo = 0;
-    while (this.#marks[0] !== undefined && this.#marks[0].atMs <= nowMs - keepMs)
-      upTo = this.#marks.shift()?.revision ?? upTo;
-    this.#marks.push({ atMs: nowMs, revision: this.#log.revision });
+    const upTo = this.#marks.takeUntil(nowMs - keepMs);
+    this.#marks.note(nowMs, this.#log.revision);
     await this.#remove(upTo, Infinity);
     await this.#remove(this.#log.revision, this.#log.count(keyPrefix(EVENTS)) - eventsMax);
   }

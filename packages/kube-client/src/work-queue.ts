@@ -1,4 +1,5 @@
 import { Backoff, type Clock, systemClock } from "@kedge/runtime";
+import { DelayedKeys } from "./delayed-keys.ts";
 
 const RETRY_INITIAL_MS = 5;
 const RETRY_MAX_MS = 5 * 60_000;
@@ -25,7 +26,7 @@ export class WorkQueue<K extends string | number> {
   readonly #working = new Set<K>();
   readonly #again = new Set<K>();
   readonly #failures = new Map<K, Backoff>();
-  readonly #due = new Map<K, number>();
+  readonly #delayed = new DelayedKeys<K>();
   #takers: (() => void)[] = [];
   #timer: AbortController | undefined;
   #timerDue = Infinity;
@@ -57,9 +58,7 @@ export class WorkQueue<K extends string | number> {
       return;
     }
     const due = this.#clock.monotonic() + ms;
-    if (due >= (this.#due.get(key) ?? Infinity)) return;
-    this.#due.set(key, due);
-    if (due < this.#timerDue) this.#arm(due);
+    if (this.#delayed.add(key, due) && due < this.#timerDue) this.#arm(due);
   }
 
   /** Adds `key` after a wait that grows with each call until {@link forget}. */
@@ -130,17 +129,11 @@ export class WorkQueue<K extends string | number> {
   }
 
   #release(): void {
-    const now = this.#clock.monotonic();
-    let next = Infinity;
-    for (const [key, due] of this.#due) {
-      if (due <= now) {
-        this.#due.delete(key);
-        this.add(key);
-      } else next = Math.min(next, due);
-    }
+    for (const key of this.#delayed.takeDue(this.#clock.monotonic())) this.add(key);
     this.#timerDue = Infinity;
     this.#timer = undefined;
-    if (next !== Infinity) this.#arm(next);
+    const next = this.#delayed.nextDue();
+    if (next !== undefined) this.#arm(next);
   }
 
   /** Stops the timer and drops all keys; takers end by their signal. */
@@ -148,7 +141,7 @@ export class WorkQueue<K extends string | number> {
     this.#timer?.abort();
     this.#timer = undefined;
     this.#timerDue = Infinity;
-    this.#due.clear();
+    this.#delayed.clear();
     this.#ready.clear();
     this.#again.clear();
   }

@@ -88,7 +88,9 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
   }
 
   function retryUnschedulable(): void {
-    for (const key of unschedulable) loop.queue.add(key);
+    // What matters most comes first when room is scarce.
+    const priority = (key: string) => pods.get(key)?.spec?.priority ?? 0;
+    for (const key of [...unschedulable].sort((a, b) => priority(b) - priority(a))) loop.queue.add(key);
   }
 
   const loop = new ControllerLoop("scheduler", context, [pods, nodes, namespaces], reconcile);

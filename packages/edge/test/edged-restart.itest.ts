@@ -171,6 +171,16 @@ test("pods go on while containerd restarts, and are watched again after it", opt
   await meta.until(() => meta.get("through")?.status?.containerStatuses?.[0]?.restartCount === 1);
 });
 
+test("an agent that starts before containerd runs its pods once that is there", options, async () => {
+  const { meta } = edged;
+  await edged.stop();
+  await containerd.stopDaemon();
+  await edged.restart();
+  meta.apply(podOf("early", SERVE));
+  await containerd.startDaemon();
+  await meta.untilReady("early");
+});
+
 async function untilGone(uid: string): Promise<void> {
   const until = signal();
   for (;;) {

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import type { CriClient } from "@kedge/cri";
 import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
-import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import { abortable, Backoff, type Clock, Component, deferred, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
@@ -41,7 +41,8 @@ export class Edged extends Component {
   readonly #scope: AsyncDisposableStack;
   readonly #changed = new Map<string, ObjectKey>();
   readonly #wake = new WakeUp();
-  #listed = false;
+  readonly #listed = deferred();
+  #isListed = false;
   #loops: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: EdgedParts, scope: AsyncDisposableStack) {
@@ -55,7 +56,7 @@ export class Edged extends Component {
       onChanged: ({ uid }) => this.#workers.wake(uid),
       onListed: (pods) => {
         // Before we know which pods there shall be, none is too much.
-        if (this.#listed) for (const pod of pods) this.#workers.endOrphan(pod);
+        if (this.#isListed) for (const pod of pods) this.#workers.endOrphan(pod);
       },
     });
   }
@@ -103,7 +104,7 @@ export class Edged extends Component {
       }),
     );
     const { signal } = this;
-    const loops = [this.#followStore(signal), this.#watch.run(signal)];
+    const loops = [this.#followStore(signal), this.#watch.run(signal), this.#removeLeftovers(signal)];
     this.#loops = Promise.all(
       loops.map((loop) =>
         loop.catch((error: unknown) => {
@@ -136,14 +137,29 @@ export class Edged extends Component {
       try {
         const pods = (await bus.request("meta/list", { type: "pod" }, signal)) as Pod[];
         for (const pod of pods) this.#set(pod.metadata ?? {}, pod);
-        this.#listed = true;
+        this.#listed.resolve();
+        this.#isListed = true;
         this.#watch.relist();
-        await removeLeftovers(this.#parts, (uid) => this.#workers.has(uid), signal);
         return;
       } catch (error) {
         if (isAbort(error, signal) || signal.aborted) throw error;
         logger.warn({ error: toError(error) }, "pods of this node not listed yet");
-        if (this.#listed) return;
+        await clock.sleep(backoff.next(), signal);
+      }
+    }
+  }
+
+  /** Beside all else: it waits for the runtime, which pods that come meanwhile need not. */
+  async #removeLeftovers(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const backoff = new Backoff({ initialMs: LIST_RETRY_MIN_MS, maxMs: LIST_RETRY_MAX_MS });
+    await abortable(this.#listed.promise, signal);
+    for (;;) {
+      try {
+        return await removeLeftovers(this.#parts, (uid) => this.#workers.has(uid), signal);
+      } catch (error) {
+        if (isAbort(error, signal) || signal.aborted) throw error;
+        logger.warn({ error: toError(error) }, "what pods left behind is not removed yet");
         await clock.sleep(backoff.next(), signal);
       }
     }

@@ -33,13 +33,14 @@ export function orderMerged(
 ): JsonValue[] {
   const inPatch = positions(patchOrder, mergeKey);
   const onServer = positions(serverOrder, mergeKey);
-  const rank = (places: Map<JsonValue, number>) => (item: JsonValue) =>
-    places.get(identityOf(item, mergeKey)) ?? Number.MAX_SAFE_INTEGER;
-  const byRank = (rankOf: (item: JsonValue) => number) => (a: JsonValue, b: JsonValue) => rankOf(a) - rankOf(b);
 
   const isPatched = (item: JsonValue) => inPatch.has(identityOf(item, mergeKey));
-  const patched = merged.filter(isPatched).toSorted(byRank(rank(inPatch)));
-  const serverOnly = merged.filter((item) => !isPatched(item)).toSorted(byRank(rank(onServer)));
+  const patched = sorted(merged.filter(isPatched), inPatch, mergeKey);
+  const serverOnly = sorted(
+    merged.filter((item) => !isPatched(item)),
+    onServer,
+    mergeKey,
+  );
 
   const ordered: JsonValue[] = [];
   let next = 0;
@@ -53,4 +54,27 @@ export function orderMerged(
     ordered.push(item);
   }
   return [...ordered, ...serverOnly.slice(next)];
+}
+
+/** Up to this length Go sorts stably by insertion, which shows when the order is not defined for all items. */
+const INSERTION_SORT_ITEMS_MAX = 20;
+
+/**
+ * Sorts by place. An item without a place goes before all that stand before it: so does Kubernetes, whose comparison
+ * calls it less than anything, and clients have come to see that order.
+ */
+function sorted(list: JsonValue[], places: ReadonlyMap<JsonValue, number>, mergeKey: string | undefined): JsonValue[] {
+  const ranked = list.map((item) => ({ item, place: places.get(identityOf(item, mergeKey)) }));
+  if (ranked.length > INSERTION_SORT_ITEMS_MAX)
+    return ranked.toSorted((a, b) => (a.place ?? -1) - (b.place ?? -1)).map(({ item }) => item);
+  const out: typeof ranked = [];
+  for (const entry of ranked) {
+    let at = out.length;
+    for (; at > 0; at -= 1) {
+      const before = out[at - 1]?.place;
+      if (before !== undefined && entry.place !== undefined && entry.place >= before) break;
+    }
+    out.splice(at, 0, entry);
+  }
+  return out.map(({ item }) => item);
 }

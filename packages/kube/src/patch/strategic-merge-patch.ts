@@ -83,21 +83,23 @@ function mergeItems(live: JsonValue[], changes: JsonValue[], { mergeKey, schema 
   return mergeList(live, changes, mergeKey, (item, change) => mergeObject(item, change, schema));
 }
 
+/** What a patch changes or adds must stand in the order that it asks for, and must be named there. */
 function refuseOtherOrder(changes: JsonValue[], order: JsonValue[], mergeKey: string | undefined): void {
   if (order.length === 0) return;
-  const identities = (list: JsonValue[]) =>
-    list.map((item) => (mergeKey !== undefined && isJsonObject(item) ? item[mergeKey] : item));
-  const wanted = identities(order);
-  let from = 0;
-  for (const identity of identities(changes.filter((item) => !isJsonObject(item) || !Object.hasOwn(item, DIRECTIVE)))) {
-    const found = wanted.indexOf(identity, from);
-    if (found === -1)
-      throw new PatchError(
-        "Malformed",
-        `The order in patch list doesn't match $setElementOrder list: ${JSON.stringify(identity)} is missing or misplaced`,
-      );
-    from = found + 1;
+  const identity = (item: JsonValue) => (mergeKey !== undefined && isJsonObject(item) ? item[mergeKey] : item);
+  const hasDirective = (item: JsonValue | undefined) => isJsonObject(item) && Object.hasOwn(item, DIRECTIVE);
+  const kept = changes.filter((item) => !isJsonObject(item) || item[DIRECTIVE] !== "delete");
+  let next = 0;
+  for (const wanted of order) {
+    while (next < kept.length && hasDirective(kept[next])) next += 1;
+    const item = kept[next];
+    if (item !== undefined && identity(item) === identity(wanted)) next += 1;
   }
+  if (next < kept.length)
+    throw new PatchError(
+      "Malformed",
+      `The order in patch list doesn't match $setElementOrder list: ${JSON.stringify(kept[next])} is missing or misplaced`,
+    );
 }
 
 function mergeMember(target: JsonObject, patchKey: string, value: JsonValue, schema: PatchSchema): void {

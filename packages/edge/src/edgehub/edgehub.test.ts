@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { acknowledge, type Message, mqttUpload, newMessage, queryObject } from "@kedge/protocol";
+import { acknowledge, type Message, MESSAGE_BYTES_MAX, mqttUpload, newMessage, queryObject } from "@kedge/protocol";
 import { type Clock, deferred, hasCode, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
 import type { TlsIdentity } from "@kedge/transport";
@@ -337,6 +337,20 @@ describe("upstream", () => {
     await bed.connected.promise;
     const answers = await Promise.all(Array.from({ length: 50 }, () => bed.request(query())));
     assert.ok(answers.every(({ content }) => content === "OK"));
+  });
+
+  test("a question that is too large fails, and costs nobody else anything", async () => {
+    await using bed = await hubBed();
+    bed.cloud.onMessage = (message, link) => {
+      if (message.route.operation === "query") void link.send(reply(message, "OK"));
+    };
+    await bed.start();
+    await bed.connected.promise;
+    const huge = { ...query(), content: "x".repeat(MESSAGE_BYTES_MAX) };
+    await assert.rejects(bed.request(huge), (error) => hasCode(error, "MessageTooLarge"));
+    await assert.rejects(bed.bus.request("hub/send", { ...mqttUpload("t", ""), content: huge.content }, bed.signal));
+    assert.equal((await bed.request(query())).content, "OK");
+    assert.equal(bed.cloud.links.length, 1);
   });
 
   test("questions fail at once while the cloud is away, and in time when it stays silent", async () => {

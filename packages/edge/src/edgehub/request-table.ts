@@ -66,6 +66,11 @@ export class RequestTable {
     return waiter !== undefined;
   }
 
+  /** This question cannot be asked. */
+  fail(message: Message, error: Error): void {
+    this.#waiters.get(message.header.msg_id)?.reject(error);
+  }
+
   failAll(error: Error): void {
     for (const waiter of this.#waiters.values()) waiter.reject(error);
   }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { keepalive, type Message, Operation, Source } from "@kedge/protocol";
+import { keepalive, type Message, Operation, ProtocolError, Source } from "@kedge/protocol";
 import { type Clock, type Logger, toError } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import type { WebSocketLink } from "@kedge/transport";
@@ -141,7 +141,7 @@ export class UpstreamQueue {
         const question = this.#requests.takeUnsent();
         if (question !== undefined) {
           await this.#bucket.take(signal);
-          await link.send(question);
+          await this.#ask(link, question);
           continue;
         }
         if (page.length === 0) page = this.#outbox.after(this.#givenSeq);
@@ -153,6 +153,15 @@ export class UpstreamQueue {
         this.#givenSeq = entry.seq;
         this.#given.wake();
       }
+    }
+  }
+
+  async #ask(link: WebSocketLink, question: Message): Promise<void> {
+    try {
+      await link.send(question);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#requests.fail(question, error); // too large, on every link: its asker must know, nobody else
     }
   }
 

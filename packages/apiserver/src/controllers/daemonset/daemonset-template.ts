@@ -100,7 +100,7 @@ export function revisionData(daemonSet: DaemonSet): { spec: { template: object }
 export function newRevision(daemonSet: DaemonSet, revision: number): ControllerRevision {
   const data = revisionData(daemonSet);
   const hash = hashOf(data, daemonSet.status?.collisionCount ?? 0);
-  const { name = "", namespace } = daemonSet.metadata ?? {};
+  const { name = "", namespace, annotations } = daemonSet.metadata ?? {};
   return {
     apiVersion: "apps/v1",
     kind: "ControllerRevision",
@@ -108,6 +108,7 @@ export function newRevision(daemonSet: DaemonSet, revision: number): ControllerR
       name: `${name}-${hash}`,
       ...(namespace === undefined ? {} : { namespace }),
       labels: { ...daemonSet.spec?.template.metadata?.labels, [REVISION_HASH]: hash },
+      ...(annotations === undefined ? {} : { annotations }),
       ownerReferences: [controllerReference(daemonSet, DAEMON_SETS)],
     },
     data: data as NonNullable<ControllerRevision["data"]>,

@@ -92,10 +92,14 @@ export function startDeploymentController(context: ControllerContext): Controlle
   }
 
   async function writeRevision(deployment: Deployment, plan: DeploymentPlan, signal: AbortSignal): Promise<void> {
-    if (plan.revision === undefined) return;
+    const { revision } = plan;
+    if (revision === undefined) return;
     const { namespace, name = "", uid } = deployment.metadata ?? {};
-    const body = { metadata: { uid, annotations: { [REVISION]: plan.revision } } };
-    await kube.patch(DEPLOYMENTS, { namespace, name }, { type: "merge", body }, signal);
+    const key = { namespace, name };
+    const patch = { type: "merge", body: { metadata: { uid, annotations: { [REVISION]: revision } } } } as const;
+    // With the status an annotation does not count as a new generation, where the server takes it at all.
+    const patched = await kube.patch(DEPLOYMENTS, key, patch, signal, { subresource: "status" });
+    if (patched.metadata?.annotations?.[REVISION] !== revision) await kube.patch(DEPLOYMENTS, key, patch, signal);
   }
 
   async function writeStatus(deployment: Deployment, status: Deployment["status"], signal: AbortSignal): Promise<void> {

@@ -73,7 +73,9 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
   }
 
   async function tellUnschedulable(pod: Pod, message: string, signal: AbortSignal): Promise<void> {
-    const condition = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+    const { generation } = pod.metadata ?? {};
+    const observed = generation === undefined ? {} : { observedGeneration: generation };
+    const condition = { type: "PodScheduled", status: "False", reason: "Unschedulable", message, ...observed };
     const before = findCondition(pod.status?.conditions, "PodScheduled");
     if (before?.status === "False" && before.reason === condition.reason && before.message === message) return;
     recorder.record(PODS, pod, "Warning", "FailedScheduling", message);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import {
   CONFIG_MAPS,
+  DEPLOYMENTS,
   type CustomResourceDefinition,
   type KubeObject,
   NAMESPACES,
@@ -160,6 +161,19 @@ for (const plane of CONTROL_PLANES)
       const body = { metadata: { finalizers: [] } };
       await kube.patch(CONFIG_MAPS, { namespace, name: "child" }, { type: "merge", body }, signal);
       await waitFor(kube, CONFIG_MAPS, namespace, (objects) => names(objects).length === 0, signal);
+    });
+
+    test("a Deployment deleted in the foreground goes last, after its ReplicaSets and their pods", async () => {
+      const namespace = await namespaceOf("tree");
+      const { spec } = replicaSet(namespace);
+      await kube.create(DEPLOYMENTS, { metadata: { namespace, name: "web" }, spec }, signal);
+      await waitFor(kube, PODS, namespace, assigned(2), signal);
+      await kubernetes.kubectl("-n", namespace, "delete", "deploy/web", "--cascade=foreground", "--timeout=20s");
+      // kubectl waits for the Deployment alone: what it waited for must be gone by now.
+      for (const type of [REPLICA_SETS, PODS] as const) {
+        const { items } = await kube.list<KubeObject>(type, { namespace }, signal);
+        assert.deepEqual(names(items), [], type.kind);
+      }
     });
 
     test("orphans on request; a new ReplicaSet adopts the pods", async () => {

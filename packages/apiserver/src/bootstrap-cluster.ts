@@ -7,7 +7,7 @@ import { respond } from "./http/respond.ts";
 /** Makes what a cluster begins with, where it is not there, and writes down where the server is now. */
 export async function bootstrapCluster(context: ApiContext, user: UserInfo, facts: BootstrapFacts): Promise<void> {
   for (const object of bootstrapObjects(facts)) await send(context, user, "POST", object, [201, 409]);
-  await send(context, user, "PUT", kubernetesEndpoints(facts), [200]);
+  for (const object of kubernetesEndpoints(facts)) await send(context, user, "PUT", object, [200]);
 }
 
 async function send(

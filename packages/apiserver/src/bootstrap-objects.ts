@@ -1,4 +1,4 @@
-import type { EndpointSlice, KubeObject, Service } from "@kedge/kube";
+import type { Endpoints, EndpointSlice, KubeObject, Service } from "@kedge/kube";
 import { addressAt, parseCidr } from "./admission/cidr.ts";
 import { bootstrapPolicy } from "./auth/bootstrap-policy.ts";
 
@@ -29,7 +29,7 @@ export function bootstrapObjects(facts: BootstrapFacts): KubeObject[] {
       "Used for system critical pods that must not be moved from their node.",
     ),
     kubernetesService(facts),
-    kubernetesEndpoints(facts),
+    ...kubernetesEndpoints(facts),
   ];
 }
 
@@ -58,16 +58,25 @@ function kubernetesService({ serviceCidr, port }: BootstrapFacts): Service {
   };
 }
 
-/** Says where the API server is now; rewritten at each start. */
-export function kubernetesEndpoints({ advertiseAddress, port }: BootstrapFacts): EndpointSlice {
-  return {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { name: "kubernetes", namespace: "default", labels: { "kubernetes.io/service-name": "kubernetes" } },
-    addressType: "IPv4",
-    endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
-    ports: [{ name: "https", port, protocol: "TCP" }],
-  };
+/** Say where the API server is now; rewritten at each start. */
+export function kubernetesEndpoints({ advertiseAddress, port }: BootstrapFacts): [EndpointSlice, Endpoints] {
+  const metadata = { name: "kubernetes", namespace: "default" };
+  return [
+    {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { ...metadata, labels: { "kubernetes.io/service-name": "kubernetes" } },
+      addressType: "IPv4",
+      endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
+      ports: [{ name: "https", port, protocol: "TCP" }],
+    },
+    {
+      apiVersion: "v1",
+      kind: "Endpoints",
+      metadata: { ...metadata, labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+      subsets: [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: "https", port, protocol: "TCP" }] }],
+    },
+  ];
 }
 
 /** The first address of the range. */

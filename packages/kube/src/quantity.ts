@@ -38,7 +38,8 @@ const SUFFIX_BY_EXPONENT = new Map([...DECIMAL_SUFFIXES].map(([suffix, exponent]
 const BINARY_SUFFIXES = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
 /**
- * Reads a quantity as Kubernetes does: finer than a billionth is rounded away from zero, beyond 2⁶³−1 is capped.
+ * Reads a quantity as Kubernetes does: finer than a billionth is rounded away from zero, and with a binary suffix 2⁶³−1
+ * is the most.
  *
  * @throws QuantityError
  */
@@ -53,7 +54,7 @@ export function parseQuantity(input: string | number): Quantity {
   const power = 9 + exponent - fraction.length;
   const scaled = digits * factor;
   const magnitude = power >= 0 ? scaled * 10n ** BigInt(power) : divideUp(scaled, 10n ** BigInt(-power));
-  const capped = magnitude > NANOS_MAX ? NANOS_MAX : magnitude;
+  const capped = format === "BinarySI" && magnitude > NANOS_MAX ? NANOS_MAX : magnitude;
   return { nanos: sign === "-" ? -capped : capped, format };
 }
 
@@ -92,7 +93,7 @@ function formatBinary(magnitude: bigint): string {
 function formatDecimal(magnitude: bigint, exponential: boolean): string {
   let amount = magnitude;
   let exponent = -9;
-  while (amount % 1000n === 0n && exponent < 18) {
+  while (amount % 1000n === 0n && (exponent < 18 || exponential)) {
     amount /= 1000n;
     exponent += 3;
   }
@@ -100,9 +101,39 @@ function formatDecimal(magnitude: bigint, exponential: boolean): string {
   return `${amount}${SUFFIX_BY_EXPONENT.get(exponent) ?? ""}`;
 }
 
-/** `parseQuantity` and `formatQuantity` in one. @throws QuantityError */
+const DECIMAL_TEXT = /^[+-]?0*(?<whole>\d*)\.?(?<fraction>\d*)(?<suffix>[^\d.]?.*)$/;
+/** Longer numbers take Kubernetes' exact way, which always writes them anew. */
+const FAST_DIGITS_MAX = 18;
+
+/**
+ * A quantity as the API server gives it back: in canonical form, but for decimal ones whose digits and suffix are
+ * canonical already (`+1`, `1E3`, `1.500`), which keep their text.
+ *
+ * @throws QuantityError
+ */
 export function canonicalQuantity(input: string | number): string {
-  return formatQuantity(parseQuantity(input));
+  const quantity = parseQuantity(input);
+  const text = String(input);
+  return keepsText(text, quantity) ? text : formatQuantity(quantity);
+}
+
+function keepsText(text: string, { format }: Quantity): boolean {
+  if (format === "BinarySI") return false;
+  const { whole = "", fraction = "", suffix = "" } = DECIMAL_TEXT.exec(text)?.groups ?? {};
+  const digits = `${whole || "0"}${fraction}`;
+  const scale = readSuffix(suffix).exponent - fraction.length;
+  return (
+    digits.length <= FAST_DIGITS_MAX &&
+    scale >= -9 &&
+    scale % 3 === 0 &&
+    /^[1-9]/.test(digits) &&
+    !digits.endsWith("000")
+  );
+}
+
+/** Rounded up to a thousandth, as amounts of resources are. */
+export function roundQuantityToMillis(quantity: Quantity): Quantity {
+  return { ...quantity, nanos: quantityToMillis(quantity) * (NANOS / 1000n) };
 }
 
 /** Negative, 0 or positive, as a comparator; formats do not matter. */

@@ -1,11 +1,14 @@
 import {
   canonicalQuantity,
   childPath,
+  formatQuantity,
   isBase64,
   isJsonObject,
   type JsonObject,
   type JsonValue,
   memberSchema,
+  parseQuantity,
+  roundQuantityToMillis,
   type SchemaNode,
 } from "@kedge/kube";
 import { type BuiltinSchema, MICRO_TIME_FORMAT, QUANTITY_FORMAT } from "../openapi/builtin-schemas.ts";
@@ -67,6 +70,7 @@ function decodeValue(
     case "object":
       if (!isJsonObject(value)) throw mismatch(value, "object", path);
       decodeMembers(value, schema, path, unknown, depth);
+      if (isResourceList(schema)) roundAmounts(value);
       return value;
     case "array":
       if (!Array.isArray(value)) throw mismatch(value, "array", path);
@@ -87,6 +91,20 @@ function decodeValue(
       return value;
     default:
       return value;
+  }
+}
+
+/** Maps of quantities are amounts of resources, which count in thousandths at the finest. */
+function isResourceList({ additionalProperties }: SchemaNode): boolean {
+  return typeof additionalProperties === "object" && additionalProperties.format === QUANTITY_FORMAT;
+}
+
+function roundAmounts(amounts: JsonObject): void {
+  for (const [name, amount] of Object.entries(amounts)) {
+    if (typeof amount !== "string") continue;
+    const quantity = parseQuantity(amount);
+    const rounded = roundQuantityToMillis(quantity);
+    if (rounded.nanos !== quantity.nanos) amounts[name] = formatQuantity(rounded);
   }
 }
 

@@ -142,7 +142,7 @@ function requirementFrom(groups: Record<string, string | undefined>, text: strin
   }
   if (set === "in" || set === "notin") return { key, operator: set, values: list.split(",").map((v) => v.trim()) };
   if (op === ">" || op === "<") {
-    if (!/^-?\d+$/.test(value))
+    if (!/^\d+$/.test(value))
       throw new SelectorError(`unable to parse requirement: '${key}${op}' needs an integer in '${text}'`, text);
     return { key, operator: op === ">" ? "gt" : "lt", values: [value] };
   }

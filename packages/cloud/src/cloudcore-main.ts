@@ -19,6 +19,8 @@ const USAGE = `cloudcore [--config FILE] [--defaultconfig | --minconfig | --vers
 /** @returns the exit status. */
 async function main(): Promise<number> {
   const { values } = parseArgs({
+    // KubeEdge's flag takes a value, too: --version=raw.
+    args: process.argv.slice(2).map((argument) => (argument.startsWith("--version=") ? "--version" : argument)),
     options: {
       config: { type: "string", default: CONFIG_FILE },
       defaultconfig: { type: "boolean", default: false },
@@ -50,9 +52,10 @@ async function run(file: string, host: HostFacts, logger: Logger): Promise<void>
       life.abort(new DOMException("stopped", "AbortError"));
       stopped.resolve();
     });
-  const { kubeConfig, master } = config.kubeAPIConfig;
+  const { kubeConfig, master, qps, burst } = config.kubeAPIConfig;
   await using kube = connectKube(connection(kubeConfig, master), {
     userAgent: `kedge-cloudcore/${packageJson.version}`,
+    rateLimit: { qps, burst },
   });
   try {
     await using cloudCore = await startCloudCore(config, { kube, logger, clock: systemClock }, life.signal);

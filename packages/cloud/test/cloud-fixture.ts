@@ -37,6 +37,7 @@ export async function startCloud(
   kubernetes: TestKubernetes,
   hub: Record<string, unknown> = {},
   logger: Logger = silentLogger,
+  throughWhich: (kube: KubeClient) => KubeClient = (kube) => kube,
 ): Promise<CloudFixture> {
   await using scope = new AsyncDisposableStack();
   const dir = await mkdtemp(joinPath(tmpdir(), "kedge-cloud-"));
@@ -64,7 +65,9 @@ export async function startCloud(
   );
   const life = new AbortController();
   scope.defer(() => life.abort());
-  const cloud = scope.use(await startCloudCore(config, { kube, logger, clock: systemClock }, life.signal));
+  const cloud = scope.use(
+    await startCloudCore(config, { kube: throughWhich(kube), logger, clock: systemClock }, life.signal),
+  );
   const running = scope.move();
   return {
     cloud,
@@ -76,6 +79,21 @@ export async function startCloud(
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+/** A client whose calls fail as long as `fails` says so. */
+export function failingKube(kube: KubeClient, fails: (method: string, resource: string) => boolean): KubeClient {
+  return new Proxy(kube, {
+    get(target, method) {
+      const value: unknown = Reflect.get(target, method);
+      if (typeof value !== "function") return value;
+      return (...parameters: unknown[]): unknown => {
+        const { resource = "" } = (parameters[0] ?? {}) as { resource?: string };
+        if (fails(String(method), resource)) return Promise.reject(new Error("the API server is away"));
+        return Reflect.apply(value, target, parameters) as unknown;
+      };
+    },
+  });
 }
 
 /** A pod that is bound to a node already: no scheduler is needed. */

@@ -4,9 +4,10 @@ import { after, before, suite, test } from "node:test";
 import { OBJECT_SYNCS } from "@kedge/api";
 import { CONFIG_MAPS, type Node, NODES, PODS, SECRETS } from "@kedge/kube";
 import { keepalive, type Message, newMessage } from "@kedge/protocol";
+import { silentLogger } from "@kedge/runtime";
 import { TestCa, TestKubernetes } from "@kedge/testing";
 import { ROUTES } from "../src/cloudhub/https-routes.ts";
-import { type CloudFixture, podOn, startCloud, startKubernetes } from "./cloud-fixture.ts";
+import { type CloudFixture, failingKube, podOn, startCloud, startKubernetes } from "./cloud-fixture.ts";
 import { type EdgeIdentity, httpsGet, join, of, signingRequest, StockEdge } from "./stock-edge.ts";
 
 const timeout = 60_000;
@@ -422,6 +423,29 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       assert.ok(uids.indexOf(`delete ${first.metadata?.uid}`) < uids.indexOf(`insert ${second.metadata?.uid}`));
       assert.notEqual(uids.indexOf(`delete ${first.metadata?.uid}`), -1);
     });
+
+    test(
+      "W20, W22: a record that cannot be created or written is tried again, and nothing is lost meanwhile",
+      { timeout },
+      async () => {
+        const failures = new Map([
+          ["create", 1],
+          ["patch", 2],
+        ]);
+        const fails = (method: string, resource: string) => {
+          const left = resource === "objectsyncs" ? (failures.get(method) ?? 0) : 0;
+          if (left > 0) failures.set(method, left - 1);
+          return left > 0;
+        };
+        await using fixture = await startCloud(kubernetes, {}, silentLogger, (kube) => failingKube(kube, fails));
+        const identity = await newEdge(fixture);
+        await using edge = await connect(identity, {}, fixture);
+        const pod = await shared.kube.create(PODS, podOn(identity.node, `p-${identity.node}`), shared.signal);
+        await edge.wait(of(`default/pod/p-${identity.node}`));
+        while ((await version(identity.node, pod.metadata?.uid)) !== pod.metadata?.resourceVersion);
+        assert.deepEqual([...failures.values()], [0, 0]);
+      },
+    );
 
     test("another cloudcore goes on where the first one ended", { timeout }, async () => {
       const identity = await newEdge();

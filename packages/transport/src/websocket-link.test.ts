@@ -225,7 +225,7 @@ test("sends that wait for a slow peer are bounded", { timeout: 20_000 }, async (
   const refused = deferred<unknown>();
   for (let at = 0; at < SENDS_WAITING_MAX + 512; at += 1) link.send(big).catch(refused.resolve);
   assert.equal(((await refused.promise) as { code?: string }).code, "QueueFull");
-  assert.ok(link.sendsWaiting <= SENDS_WAITING_MAX);
+  assert.ok(link.sendsWaiting <= SENDS_WAITING_MAX && link.sendsWaiting <= 64 * 16, "64 MiB of messages may wait");
   link.terminate("test over");
   socket.terminate();
 });

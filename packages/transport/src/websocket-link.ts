@@ -5,6 +5,8 @@ import { LinkError, type LinkClosed } from "./link-error.ts";
 
 /** Sends that wait for the kernel to take their bytes; more are refused. */
 export const SENDS_WAITING_MAX = 4_096;
+/** The same in characters of their texts; one that waits alone may be larger. */
+const SENDS_WAITING_CHARACTERS_MAX = 64 * 1024 * 1024;
 /** When this much waits in the socket, the next send waits until it is written. */
 const SOCKET_BUFFER_BYTES_MAX = 1024 * 1024;
 /** When this many received messages wait for the handler, we stop reading from the socket. */
@@ -39,6 +41,7 @@ export class WebSocketLink implements AsyncDisposable {
   readonly #closed = deferred<LinkClosed>();
   readonly #received: (string | Uint8Array)[] = [];
   readonly #waiting: { text: string; done: PromiseWithResolvers<void> }[] = [];
+  #waitingCharacters = 0;
   #ending: LinkClosed | undefined;
   #over = false;
   #handler: MessageHandler | undefined;
@@ -127,9 +130,10 @@ export class WebSocketLink implements AsyncDisposable {
 
   #sendText(text: string): Promise<void> {
     if (!this.open) return Promise.reject(notConnected());
-    if (this.#waiting.length >= SENDS_WAITING_MAX)
+    const tooMuch = this.#waiting.length > 0 && this.#waitingCharacters + text.length > SENDS_WAITING_CHARACTERS_MAX;
+    if (tooMuch || this.#waiting.length >= SENDS_WAITING_MAX)
       return Promise.reject(
-        new LinkError(`${SENDS_WAITING_MAX} messages wait to be sent already: the peer does not read`, {
+        new LinkError(`${this.#waiting.length} messages wait to be sent already: the peer does not read`, {
           code: "QueueFull",
           waiting: this.#waiting.length,
           waitingMax: SENDS_WAITING_MAX,
@@ -137,6 +141,7 @@ export class WebSocketLink implements AsyncDisposable {
       );
     const done = deferred();
     this.#waiting.push({ text, done });
+    this.#waitingCharacters += text.length;
     this.#fillSocket();
     return done.promise;
   }
@@ -146,6 +151,7 @@ export class WebSocketLink implements AsyncDisposable {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       const { text, done } = next;
+      this.#waitingCharacters -= text.length;
       this.#inSocket.push(text.length);
       if (this.#inSocket.length === 1) this.#watchOldestWrite();
       this.#socket.send(text, (error) => this.#written(done, error));

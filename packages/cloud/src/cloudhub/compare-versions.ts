@@ -12,5 +12,5 @@ export function compareVersions(a: string | undefined, b: string | undefined): n
 
 function digits(version: string | undefined): string | undefined {
   if (version === undefined || !/^\d{1,64}$/.test(version)) return undefined;
-  return version.replace(/^0+(?=\d)/, "");
+  return version.startsWith("0") ? version.replace(/^0+(?=\d)/, "") : version;
 }

@@ -18,7 +18,7 @@ const COALESCE_MS = 100;
  * A record is not written more often than this: a busy object would cost more in records than in itself. Should we die in
  * between, its last states are sent once more.
  */
-const WRITE_AGAIN_MS = 2_000;
+const WRITE_AGAIN_MS = 5_000;
 /** Beyond this many, records that were written long enough ago are forgotten. */
 const RECENT_WRITES_KEPT = 1_024;
 const WRITES_MAX = 16;

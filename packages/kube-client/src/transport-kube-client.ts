@@ -17,6 +17,9 @@ import { collectionPath, objectPath, queryString } from "./resource-path.ts";
 import type { KubeResponse, KubeTransport } from "./transport/kube-transport.ts";
 
 const REQUEST_TIMEOUT_MS = 60_000;
+/** A request that the server puts off (429 with Retry-After) is sent so often. */
+const THROTTLED_TRIES_MAX = 4;
+const THROTTLED_WAIT_MS_MAX = 5_000;
 const PATCH_CONTENT_TYPES: Readonly<Record<PatchType, string>> = {
   json: "application/json-patch+json",
   merge: "application/merge-patch+json",
@@ -49,12 +52,14 @@ export class TransportKubeClient implements KubeClient {
   readonly #userAgent: string;
   readonly #requestTimeoutMs: number;
   readonly #limiter: RateLimiter | undefined;
+  readonly #clock: Clock;
 
   constructor(transport: KubeTransport, options: KubeClientOptions = {}) {
     const { userAgent = "kedge", requestTimeoutMs = REQUEST_TIMEOUT_MS, rateLimit, clock = systemClock } = options;
     this.#transport = transport;
     this.#userAgent = userAgent;
     this.#requestTimeoutMs = requestTimeoutMs;
+    this.#clock = clock;
     this.#limiter = rateLimit === undefined ? undefined : new RateLimiter(rateLimit, clock);
   }
 
@@ -177,6 +182,18 @@ export class TransportKubeClient implements KubeClient {
   }
 
   async #json<T>(call: Call, signal: AbortSignal): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#jsonOnce<T>(call, signal);
+      } catch (error) {
+        const waitMs = throttledForMs(error, call);
+        if (waitMs === undefined || tries === THROTTLED_TRIES_MAX) throw error;
+        await this.#clock.sleep(waitMs, signal);
+      }
+    }
+  }
+
+  async #jsonOnce<T>(call: Call, signal: AbortSignal): Promise<T> {
     return this.#timed(signal, async (limited) => {
       const response = await this.#exchange(call, limited);
       if (response.status < 200 || response.status > 299) throw await this.#refusal(response, call.path);
@@ -261,6 +278,14 @@ const REASONS: Readonly<Record<number, string>> = {
   503: "ServiceUnavailable",
   504: "Timeout",
 };
+
+/** How long a busy server asks us to wait; it has done nothing yet. An eviction is refused for a reason of its own. */
+function throttledForMs(error: unknown, { path }: Call): number | undefined {
+  if (!(error instanceof KubeApiError) || error.details.httpStatus !== 429 || path.endsWith("/eviction"))
+    return undefined;
+  const seconds = error.status.details?.retryAfterSeconds;
+  return seconds === undefined ? undefined : Math.min(seconds * 1000, THROTTLED_WAIT_MS_MAX);
+}
 
 function typed<T extends KubeObject>(type: ResourceType<T>, object: T): T {
   return { ...object, apiVersion: object.apiVersion ?? apiVersionOf(type), kind: object.kind ?? type.kind };

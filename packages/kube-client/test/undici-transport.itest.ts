@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { CONFIG_MAPS } from "@kedge/kube";
 import { connectKube, type CredentialSource, fixedCredential, type KubeConnection } from "@kedge/kube-client";
-import { hasCode } from "@kedge/runtime";
+import { hasCode, systemClock } from "@kedge/runtime";
 import { TestCa } from "@kedge/testing";
 
 const signal = AbortSignal.timeout(30_000);
@@ -134,4 +134,24 @@ test("asks behind the server's own path, with names escaped", async () => {
     "GET /clusters/c-1/api/v1/namespaces/a%2Fb/configmaps/..%2Fx",
     "GET /clusters/c-1/api/v1/configmaps?labelSelector=a%3Db%2Cc",
   ]);
+});
+
+test("waits when a busy server asks for it, but not for ever", async () => {
+  const waits: number[] = [];
+  const clock = { ...systemClock, sleep: (ms: number) => Promise.resolve(void waits.push(ms)) };
+  await using kube = connectKube(connection(), { clock });
+  let calls = 0;
+  answer = (_, response) => {
+    calls += 1;
+    if (calls === 3) return reply(response, 200);
+    response.setHeader("retry-after", calls === 1 ? "1" : "3600");
+    return reply(response, 429, { kind: "Status", status: "Failure", reason: "TooManyRequests", code: 429 });
+  };
+  await kube.get(CONFIG_MAPS, key, signal);
+  assert.deepEqual(waits, [1_000, 5_000]);
+  const evicting = () => kube.createSubresource(CONFIG_MAPS, key, "eviction", {}, signal);
+  await assert.rejects(evicting(), (error: unknown) => hasCode(error, "TooManyRequests"));
+  calls = 10;
+  await assert.rejects(kube.get(CONFIG_MAPS, key, signal), (error: unknown) => hasCode(error, "TooManyRequests"));
+  assert.equal(calls, 14);
 });

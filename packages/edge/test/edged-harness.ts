@@ -268,7 +268,8 @@ export async function startTestEdged(
       await stop();
       const { runtime } = containerd.client;
       const signal = AbortSignal.timeout(20_000);
-      await Promise.all(
+      // What was just about to start cannot be removed yet: it goes with its containerd.
+      await Promise.allSettled(
         (await runtime.listPodSandboxes({}, signal)).map(async ({ id }) => {
           await runtime.stopPodSandbox(id, signal);
           await runtime.removePodSandbox(id, signal);

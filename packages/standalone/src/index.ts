@@ -1,1 +1,2 @@
 export { programCommand } from "./programs.ts";
+export { type StatePaths, statePaths } from "./state-paths.ts";

@@ -8,6 +8,9 @@ const SOURCES = {
   sensor: "packages/standalone/src/sample/sensor-main.ts",
 } as const;
 
+/** The MQTT client parses its URL with a function that Node advises against. */
+const QUIET = "--disable-warning=DEP0169";
+
 const root = join(import.meta.dirname, "../../..");
 /** An agent shares its small host with the work: it trades a little speed for memory. */
 const agentFlags = readFileSync(join(root, "packages/edge/node-flags"), "utf8").trim().split(" ");
@@ -16,5 +19,5 @@ const agentFlags = readFileSync(join(root, "packages/edge/node-flags"), "utf8").
 export function programCommand(name: keyof typeof SOURCES): string[] {
   const bundle = join(root, "dist", name, "main.mjs");
   const file = existsSync(bundle) ? bundle : join(root, SOURCES[name]);
-  return [process.execPath, ...(name === "edgecore" ? agentFlags : []), file];
+  return [process.execPath, QUIET, ...(name === "edgecore" ? agentFlags : []), file];
 }

@@ -19,7 +19,8 @@ import {
 
 const AVAILABLE_TIMEOUT_MS = 60_000;
 const TWIN_TIMEOUT_MS = 30_000;
-const HTTP_TIMEOUT_MS = 5_000;
+const HTTP_TIMEOUT_MS = 30_000;
+const HTTP_ANSWER_MS = 2_000;
 /** How many pods an error tells of. */
 const DESCRIBED_PODS_MAX = 4;
 
@@ -60,27 +61,29 @@ export async function sampleAppServes(kube: KubeClient, signal: AbortSignal): Pr
     AVAILABLE_TIMEOUT_MS,
     signal,
   );
-  const pods = (await kube.list(PODS, selector, signal)).items.filter(
-    (pod) => pod.status?.phase === "Running" && pod.metadata?.deletionTimestamp === undefined,
-  );
-  for (const pod of pods) await expectPage(pod, signal);
-  return pods;
-}
-
-async function expectPage(pod: Pod, signal: AbortSignal): Promise<void> {
-  const url = `http://${pod.status?.podIP ?? ""}:${SAMPLE_PORT}/`;
-  await waitUntil(
-    `an answer from ${url}`,
+  // Asked again each time: right after a restart the API still shows the addresses of before.
+  return waitUntil(
+    "an answer of the sample app",
     async () => {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(HTTP_TIMEOUT_MS)]);
-      const response = await fetch(url, { signal: limit }).catch(() => undefined);
-      await response?.body?.cancel();
-      return response?.ok === true ? true : undefined;
+      const pods = (await kube.list(PODS, selector, signal)).items.filter(
+        (pod) => pod.status?.phase === "Running" && pod.metadata?.deletionTimestamp === undefined,
+      );
+      const answers = await Promise.all(pods.map(async (pod) => answersHttp(pod, signal)));
+      return pods.length >= SAMPLE_REPLICAS && answers.every(Boolean) ? pods : undefined;
     },
-    () => `pod ${pod.metadata?.name ?? ""} runs, but does not answer from this host`,
-    HTTP_TIMEOUT_MS * 3,
+    () => `its pods run, but do not answer at http://POD_IP:${SAMPLE_PORT}/ from this host`,
+    HTTP_TIMEOUT_MS,
     signal,
   );
+}
+
+async function answersHttp(pod: Pod, signal: AbortSignal): Promise<boolean> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(HTTP_ANSWER_MS)]);
+  const response = await fetch(`http://${pod.status?.podIP ?? ""}:${SAMPLE_PORT}/`, { signal: limit }).catch(
+    () => undefined,
+  );
+  await response?.body?.cancel();
+  return response?.ok === true;
 }
 
 /** @returns the device's status once its reported target is the desired one: the value went down and came back. */

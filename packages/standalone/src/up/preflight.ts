@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { toError } from "@kedge/runtime";
 import type { StatePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
@@ -31,7 +31,7 @@ async function expectCgroups(): Promise<void> {
 
 async function expectWritable(stateDir: string): Promise<void> {
   try {
-    await mkdir(stateDir, { recursive: true, mode: 0o711 });
+    await makeFolders(stateDir);
     const probe = join(stateDir, ".write-probe");
     await writeFile(probe, Buffer.alloc(4096));
     await rm(probe);
@@ -41,6 +41,15 @@ async function expectWritable(stateDir: string): Promise<void> {
       "state-dir",
     );
   }
+}
+
+/** Each folder on the way by itself: Node's recursive mkdir never returns where a file system answers ENOENT (/proc). */
+async function makeFolders(folder: string): Promise<void> {
+  const parent = dirname(folder);
+  if (parent !== folder && !existsSync(parent)) await makeFolders(parent);
+  await mkdir(folder, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
 }
 
 async function expectSpace(stateDir: string): Promise<void> {

@@ -147,7 +147,9 @@ async function startEdge(
   options: UpOptions,
   signal: AbortSignal,
 ): Promise<Node> {
+  let startedAtMs = 0;
   if ((await edge.pid()) === undefined) {
+    startedAtMs = Date.now();
     await writeEdgeConfig(paths, options, (await joinToken(kube, signal)) ?? "");
     await edge.start([...programCommand("edgecore"), "--config", paths.edge.config]);
   }
@@ -165,7 +167,10 @@ async function startEdge(
     async () => {
       await edge.expectAlive();
       const node = await read();
-      return ready(node)?.status === "True" ? node : undefined;
+      const condition = ready(node);
+      // The API may still show what an agent before this one said; times there are whole seconds.
+      const fresh = Date.parse(condition?.lastHeartbeatTime ?? "") >= Math.floor(startedAtMs / 1000) * 1000;
+      return condition?.status === "True" && fresh ? node : undefined;
     },
     async () => `${ready(await read())?.message ?? "it has not registered"}; see ${edge.logFile}`,
     NODE_READY_TIMEOUT_MS,

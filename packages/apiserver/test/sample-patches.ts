@@ -215,4 +215,32 @@ export const SAMPLE_PATCHES: readonly SamplePatch[] = [
     type: "strategic",
     patch: { metadata: { labels: { a: "b" } }, spec: { finalizers: ["x"] } },
   },
+  {
+    name: "takes a node port back",
+    kind: "Service",
+    object: "service-nodeport",
+    type: "strategic",
+    patch: { spec: { type: "ClusterIP" } },
+  },
+  {
+    name: "no longer balances",
+    kind: "Service",
+    object: "service-balanced",
+    type: "strategic",
+    patch: { spec: { type: "NodePort" } },
+  },
+  {
+    name: "is only reached from within",
+    kind: "Service",
+    object: "service-balanced",
+    type: "merge",
+    patch: { spec: { type: "ClusterIP" } },
+  },
+  {
+    name: "becomes a name",
+    kind: "Service",
+    object: "service-nodeport",
+    type: "merge",
+    patch: { spec: { type: "ExternalName", externalName: "a.b" } },
+  },
 ];

@@ -2,6 +2,7 @@ import { isIP } from "node:net";
 import {
   dnsLabelProblem,
   duplicateError,
+  equalJson,
   type FieldError,
   invalidError,
   notSupportedError,
@@ -34,8 +35,11 @@ export const serviceStrategy: BuiltinStrategy<Service> = {
     if (spec.type !== "ExternalName") spec.internalTrafficPolicy ||= "Cluster";
     if (spec.type === "LoadBalancer") spec.allocateLoadBalancerNodePorts ??= true;
   },
-  prepareUpdate({ spec }, { spec: old }) {
+  prepareUpdate(service, { spec: old }) {
+    const { spec } = service;
     if (spec === undefined || old === undefined) return;
+    if (spec.type !== old.type) dropWhatTypeLacks(spec, old);
+    if (spec.type !== "LoadBalancer") Object.assign(service, { status: { ...service.status, loadBalancer: {} } });
     // Clients send what they know; the addresses that were given out are kept unless they name others.
     if (spec.type === "ExternalName") return;
     if (!spec.clusterIP && old.clusterIP) spec.clusterIP = old.clusterIP;
@@ -43,7 +47,7 @@ export const serviceStrategy: BuiltinStrategy<Service> = {
       spec.clusterIPs = old.clusterIPs;
     if (old.ipFamilies) spec.ipFamilies ??= old.ipFamilies;
     if (old.ipFamilyPolicy) spec.ipFamilyPolicy ||= old.ipFamilyPolicy;
-    if (spec.type !== "ClusterIP" && spec.type === old.type) keepNodePorts(spec.ports ?? [], old.ports ?? []);
+    if (hasNodePorts(spec) && spec.type === old.type) keepNodePorts(spec.ports ?? [], old.ports ?? []);
   },
   validate: ({ spec }) => serviceErrors(spec),
   validateUpdate({ spec }, { spec: old }) {
@@ -53,6 +57,27 @@ export const serviceStrategy: BuiltinStrategy<Service> = {
   },
   selectableFields: ({ spec }) => ({ "spec.clusterIP": spec?.clusterIP ?? "", "spec.type": spec?.type ?? "" }),
 };
+
+function hasNodePorts({ type }: ServiceSpec): boolean {
+  return type === "NodePort" || type === "LoadBalancer";
+}
+
+function nodePortsOf({ ports = [] }: ServiceSpec): number[] {
+  return ports.map(({ nodePort = 0 }) => nodePort).toSorted((a, b) => a - b);
+}
+
+/** What another type of service has no use for goes by itself, unless the client changed it as well. */
+function dropWhatTypeLacks(spec: ServiceSpec, old: ServiceSpec): void {
+  const drop = (...names: (keyof ServiceSpec)[]) => {
+    for (const name of names) if (equalJson(spec[name], old[name])) delete spec[name];
+  };
+  if (spec.type === "ExternalName")
+    drop("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy");
+  if (spec.type !== "LoadBalancer") drop("allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort");
+  if (hasNodePorts(spec) || !hasNodePorts(old)) return;
+  drop("externalTrafficPolicy");
+  if (equalJson(nodePortsOf(spec), nodePortsOf(old))) for (const port of spec.ports ?? []) delete port.nodePort;
+}
 
 function keepNodePorts(ports: ServicePort[], old: ServicePort[]): void {
   for (const port of ports) {

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Message } from "@kedge/protocol";
+import { type Clock, deferred, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
+import { GroupCommit, openDatabase } from "@kedge/sqlite";
+import type { EdgeBus, EdgeMessages, EdgeNotices } from "../edge-messages.ts";
+import { EdgeHub, type EdgeHubConfig } from "./edgehub.ts";
+import { TestCloud } from "./test-cloud.test-data.ts";
+
+export const NODE = "edge-1";
+
+/** A folder for files and a bus for one hub; the hub can be started several times over the same files. */
+export class HubBed implements AsyncDisposable {
+  readonly folder = mkdtempSync(join(tmpdir(), "kedge-hub-"));
+  readonly db = openDatabase({ path: join(this.folder, "edgecore.db") });
+  readonly commits = new GroupCommit(this.db);
+  readonly bus: EdgeBus = new MessageBus<EdgeMessages, EdgeNotices>();
+  readonly signal = AbortSignal.timeout(20_000);
+  readonly cloud: TestCloud;
+  connected = deferred();
+  disconnected = deferred();
+  clock: Clock = systemClock;
+  tokenUsed = false;
+  hub: EdgeHub | undefined;
+
+  constructor(cloud: TestCloud) {
+    this.cloud = cloud;
+    this.bus.listen("hub/connection", ({ connected }) => {
+      if (connected) {
+        this.disconnected = deferred();
+        this.connected.resolve();
+      } else {
+        this.connected = deferred();
+        this.disconnected.resolve();
+      }
+    });
+  }
+
+  config(more: Partial<EdgeHubConfig> = {}): EdgeHubConfig {
+    return {
+      nodeName: NODE,
+      projectId: "e632aba927ea4ac2b575ec1603d56f10",
+      server: this.cloud.server,
+      handshakeTimeoutMs: 5_000,
+      writeTimeoutMs: 5_000,
+      heartbeatMs: 15_000,
+      messageQps: 0,
+      messageBurst: 0,
+      ...more,
+      certificate: {
+        httpServer: this.cloud.httpServer,
+        token: this.cloud.token,
+        bootstrapFile: join(this.folder, "bootstrap-edgecore.conf"),
+        rotate: true,
+        paths: this.paths,
+        ...more.certificate,
+      },
+    };
+  }
+
+  get paths() {
+    return {
+      caFile: join(this.folder, "ca", "rootCA.crt"),
+      certFile: join(this.folder, "certs", "server.crt"),
+      keyFile: join(this.folder, "certs", "server.key"),
+    };
+  }
+
+  async start(more: Partial<EdgeHubConfig> = {}, logger: Logger = silentLogger): Promise<void> {
+    const { bus, db, commits, clock } = this;
+    const deps = { bus, db, commits, clock, logger, onTokenUsed: () => void (this.tokenUsed = true) };
+    this.hub = await EdgeHub.start(this.config(more), deps, this.signal);
+  }
+
+  async stop(): Promise<void> {
+    await this.hub?.[Symbol.asyncDispose]();
+    this.hub = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.cloud[Symbol.asyncDispose]();
+    this.commits[Symbol.dispose]();
+    this.db.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  request(message: Message, timeoutMs = 10_000): Promise<Message> {
+    return this.bus.request("hub/request", { message, timeoutMs }, this.signal);
+  }
+}
+
+export async function hubBed(): Promise<HubBed> {
+  return new HubBed(await TestCloud.start());
+}

@@ -7,6 +7,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { blankToken } from "./edgecore-config-file.ts";
 import { hostFacts, runningKubelet } from "./edgecore-host.ts";
 import { startEdgeCore, SUPPORTED_SWITCHES } from "./edgecore.ts";
+import { giveBackMemory } from "./give-back-memory.ts";
 
 const DEFAULT_CONFIG = "/etc/kubeedge/config/edgecore.yaml";
 /** Stopping in good order may take this long; then we go as we are: everything that matters is on disk. */
@@ -50,6 +51,7 @@ async function run(configPath: string): Promise<void> {
     const agentVersion = packageJson.version;
     const edgeCore = await startEdgeCore(config, { logger, agentVersion, onTokenUsed }, stop.signal);
     logger.info({ nodeName: config.modules.edged.hostnameOverride, agentVersion }, "edgecore runs");
+    giveBackMemory();
     logger.info({ signal: await signalled }, "edgecore stops");
     setTimeout(() => process.exit(1), STOP_MS_MAX).unref();
     await edgeCore.disposeAsync();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 const SOURCES = {
@@ -12,8 +12,6 @@ const SOURCES = {
 const QUIET = "--disable-warning=DEP0169";
 
 const root = join(import.meta.dirname, "../../..");
-/** An agent shares its small host with the work: it trades a little speed for memory. */
-const agentFlags = readFileSync(join(root, "packages/edge/node-flags"), "utf8").trim().split(" ");
 
 /** How to start one of the programs: its bundle, where there is one, else its sources. */
 export function programCommand(name: keyof typeof SOURCES): string[] {

@@ -203,3 +203,28 @@ test("W26: after the end nothing is sent, kept or waited for", (context) => {
   assert.equal(sent.length, 1);
   assert.equal(sender.size, 0);
 });
+
+test("a pod is not sent before what it needs, even if that must be recorded first and the pod need not", async (context) => {
+  const recorded = Promise.withResolvers<void>();
+  const { sender, sent } = setup(context, (message) =>
+    message.route.resource?.endsWith("needed") === true ? recorded.promise : undefined,
+  );
+  const [needed, pod] = [say("needed"), say("pod")];
+  sender.offer(needed);
+  sender.offer(pod);
+  assert.deepEqual(sent, []);
+  recorded.resolve();
+  await new Promise(setImmediate);
+  assert.deepEqual(sent, [needed, pod]);
+});
+
+test("what takes long to be recorded is not waited for", (context) => {
+  const { sender, sent, pass } = setup(context, (message) =>
+    message.route.resource?.endsWith("slow") === true ? new Promise(() => undefined) : undefined,
+  );
+  sender.offer(say("slow"));
+  const other = say("other");
+  sender.offer(other);
+  pass(1_500);
+  assert.deepEqual(sent, [other]);
+});

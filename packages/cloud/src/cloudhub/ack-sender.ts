@@ -12,6 +12,8 @@ const QUICK_TRANSMISSIONS = 5;
 const ANSWER_TRANSMISSIONS_MAX = 5;
 /** The same, when news about the object waits behind it. */
 const ANSWER_TRANSMISSIONS_IN_THE_WAY_MAX = 2;
+/** How long a message waits for those that were offered before it to be prepared. */
+const ORDER_WAIT_MS = 1_000;
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const TICK_MS = 500;
@@ -39,6 +41,8 @@ export class AckSender {
   /** Lanes that failed, and when they may try again. */
   readonly #waiting = new Map<Lane, number>();
   readonly #byId = new Map<string, Lane>();
+  /** Lanes whose head is not sent yet, in order, and whether it could be. */
+  readonly #preparing = new Map<Lane, boolean>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -97,21 +101,39 @@ export class AckSender {
     this.#inFlight.set(lane, { sentAt: this.#deps.clock.monotonic() });
     this.#startTimer();
     const prepared = lane.sent ? undefined : this.#deps.prepare(message);
-    if (prepared === undefined) return this.#send(lane, message);
-    prepared.then(
-      () => {
-        // A newer state may have come meanwhile; it has the same record.
-        if (!this.#stopped && lane.head !== undefined) this.#send(lane, lane.head);
-      },
-      (error: unknown) => {
-        if (this.#stopped) return;
-        this.#deps.logger.warn(
-          { resource: lane.key, error: toError(error) },
-          "cannot store what is sent, trying again",
-        );
-        this.#retryLater(lane);
-      },
+    if (prepared === undefined && this.#preparing.size === 0) return this.#send(lane, message);
+    this.#preparing.set(lane, prepared === undefined);
+    prepared?.then(
+      () => this.#prepared(lane),
+      (error: unknown) => this.#notPrepared(lane, error),
     );
+  }
+
+  #prepared(lane: Lane): void {
+    if (this.#preparing.has(lane)) this.#preparing.set(lane, true);
+    this.#sendPrepared();
+  }
+
+  #notPrepared(lane: Lane, error: unknown): void {
+    if (this.#stopped) return;
+    this.#deps.logger.warn({ resource: lane.key, error: toError(error) }, "cannot store what is sent, trying again");
+    this.#preparing.delete(lane);
+    this.#retryLater(lane);
+    this.#sendPrepared();
+    this.#pump();
+  }
+
+  /** In the order in which they were offered: a pod comes after what it needs. One that takes long is not waited for. */
+  #sendPrepared(): void {
+    const now = this.#deps.clock.monotonic();
+    for (const [lane, ready] of this.#preparing) {
+      const waitedMs = now - (this.#inFlight.get(lane)?.sentAt ?? now);
+      if (!ready && waitedMs < ORDER_WAIT_MS) return;
+      if (!ready) continue;
+      this.#preparing.delete(lane);
+      // A newer state may have come meanwhile; it has the same record.
+      if (lane.head !== undefined) this.#send(lane, lane.head);
+    }
   }
 
   #send(lane: Lane, message: Message): void {
@@ -119,6 +141,7 @@ export class AckSender {
     lane.transmissions += 1;
     if (lane.transmissions > 1) this.#deps.retried();
     this.#byId.set(message.header.msg_id, lane);
+    this.#inFlight.delete(lane); // so that the order is that of sending
     this.#inFlight.set(lane, { sentAt: this.#deps.clock.monotonic() });
     this.#deps.send(message).catch((error: unknown) => {
       // The link is over, or full: the session ends, or the next timeout tries again.
@@ -130,6 +153,7 @@ export class AckSender {
     this.#byId.delete(lane.head?.header.msg_id ?? "");
     this.#inFlight.delete(lane);
     this.#waiting.delete(lane);
+    this.#preparing.delete(lane);
     lane.shift();
     if (lane.head === undefined) {
       this.#ready.delete(lane);
@@ -140,6 +164,7 @@ export class AckSender {
 
   #retryLater(lane: Lane): void {
     this.#inFlight.delete(lane);
+    this.#preparing.delete(lane);
     this.#ready.delete(lane);
     const waitMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** lane.failures);
     lane.failures += 1;
@@ -152,9 +177,10 @@ export class AckSender {
 
   #tick(): void {
     const now = this.#deps.clock.monotonic();
+    this.#sendPrepared();
     // Sent earliest first, so the first that is not due ends the search.
     for (const [lane, { sentAt }] of this.#inFlight) {
-      if (!lane.sent) continue; // still being prepared: that has its own limits
+      if (!lane.sent || this.#preparing.has(lane)) continue; // not sent yet: preparing has its own limits
       if (now - sentAt < ACK_TIMEOUT_MS) break;
       this.#timedOut(lane);
     }
@@ -196,5 +222,6 @@ export class AckSender {
     this.#inFlight.clear();
     this.#waiting.clear();
     this.#byId.clear();
+    this.#preparing.clear();
   }
 }

@@ -17,5 +17,5 @@ const root = join(import.meta.dirname, "../../..");
 export function programCommand(name: keyof typeof SOURCES): string[] {
   const bundle = join(root, "dist", name, "main.mjs");
   const file = existsSync(bundle) ? bundle : join(root, SOURCES[name]);
-  return [process.execPath, QUIET, ...(name === "edgecore" ? agentFlags : []), file];
+  return [process.execPath, QUIET, file];
 }

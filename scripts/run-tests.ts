@@ -23,7 +23,10 @@ const CHECKS: readonly Check[] = [
   { name: "format (oxfmt)", command: [bin("oxfmt"), "--check", "."] },
   { name: "lint (oxlint, type-aware)", command: [bin("oxlint"), "--type-aware", "--deny-warnings"] },
   { name: "layers", command: [process.execPath, "scripts/check-layers.ts"] },
-  { name: "dead code (knip)", command: [process.execPath, `${root}node_modules/knip/bin/knip.js`, "--no-config-hints"] },
+  {
+    name: "dead code (knip)",
+    command: [process.execPath, `${root}node_modules/knip/bin/knip.js`, "--no-config-hints"],
+  },
 ];
 
 /** In this order: what fails fast comes first. End-to-end tests own ports and cgroups of the machine, so they run alone. */

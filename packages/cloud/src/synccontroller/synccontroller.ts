@@ -1,5 +1,14 @@
 import { DEVICE_MODELS, DEVICES } from "@kedge/api";
-import { apiVersionOf, CONFIG_MAPS, type KubeObject, type ResourceType, SECRETS } from "@kedge/kube";
+import {
+  apiVersionOf,
+  CONFIG_MAPS,
+  type KubeObject,
+  NODES,
+  type Pod,
+  PODS,
+  type ResourceType,
+  SECRETS,
+} from "@kedge/kube";
 import { discoverResources, type KubeClient, runController, WorkQueue } from "@kedge/kube-client";
 import { type Message, objectPush, orphanDelete } from "@kedge/protocol";
 import { type Clock, Component, hasCode, type Logger, type MessageBus } from "@kedge/runtime";
@@ -41,7 +50,7 @@ export class SyncController extends Component {
     super();
     this.#deps = deps;
     this.#nodes = this.#scope.use(new WorkQueue<string>({ clock: deps.clock }));
-    for (const type of [CONFIG_MAPS, SECRETS, DEVICES, DEVICE_MODELS])
+    for (const type of [PODS, NODES, CONFIG_MAPS, SECRETS, DEVICES, DEVICE_MODELS])
       this.#types.set(typeKey(apiVersionOf(type), type.kind), type);
     this.#scope.use(deps.bus.listen("hub/session", ({ node, connected }) => this.#sessionChanged(node, connected)));
     this.#scope.use(
@@ -75,6 +84,7 @@ export class SyncController extends Component {
       if (object === "unknown") continue;
       const plan = planObjectSync(object, record);
       if (plan === "none" || !this.#connected.has(node)) continue;
+      if (plan === "delete" && !(await this.#isGone(record))) continue;
       repaired += 1;
       if (plan === "delete") await this.#send(orphanDelete(node, record.kind.toLowerCase(), record, record.uid));
       else if (object !== undefined)
@@ -95,7 +105,7 @@ export class SyncController extends Component {
 
   /** @returns `unknown` if nobody can tell what became of the object. */
   async #find(record: SyncRecord): Promise<KubeObject | "unknown" | undefined> {
-    const { view, kube } = this.#deps;
+    const { view } = this.#deps;
     const { apiVersion, kind, namespace, name } = record;
     const key = namespace === undefined ? name : `${namespace}/${name}`;
     if (apiVersion === "v1" && kind === "Pod") {
@@ -106,10 +116,25 @@ export class SyncController extends Component {
     if (apiVersion === "v1" && kind === "Node") return view.node(name);
     if (apiVersion === "v1" && kind === "ConfigMap") return view.configMaps.get(key, false, this.signal);
     if (apiVersion === "v1" && kind === "Secret") return view.secrets.get(key, false, this.signal);
+    return this.#read(record);
+  }
+
+  /**
+   * Whether the API server itself says so. Our copy may be behind the one of the instance that served the node before, and
+   * to delete a pod that lives is the worst that we could do.
+   */
+  async #isGone(record: SyncRecord): Promise<boolean> {
+    const object = await this.#read(record);
+    if (object === "unknown") return false;
+    if (object?.metadata?.uid !== record.uid) return true;
+    return record.kind === "Pod" && (object as Pod).spec?.nodeName !== record.node;
+  }
+
+  async #read({ apiVersion, kind, namespace, name }: SyncRecord): Promise<KubeObject | "unknown" | undefined> {
     const type = await this.#typeOf(apiVersion, kind);
     if (type === undefined) return "unknown";
     try {
-      return await kube.get(type, { ...(type.namespaced && { namespace }), name }, this.signal);
+      return await this.#deps.kube.get(type, { ...(type.namespaced && { namespace }), name }, this.signal);
     } catch (error) {
       if (hasCode(error, "NotFound")) return undefined;
       throw error;

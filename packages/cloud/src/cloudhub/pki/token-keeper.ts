@@ -5,6 +5,7 @@ import { saveSecret } from "./cloud-certificates.ts";
 import { createJoinToken } from "./join-token.ts";
 
 const HOUR_MS = 60 * 60_000;
+const DAY_MS = 24 * HOUR_MS;
 const TOKEN_SECRET = "tokensecret";
 const TOKEN_KEY = "tokendata";
 const RETRY_INITIAL_MS = 1_000;
@@ -44,12 +45,12 @@ export class TokenKeeper extends Component {
   }
 
   async #run(): Promise<void> {
-    const { clock, logger } = this.#deps;
+    const { logger } = this.#deps;
     const backoff = new Backoff({ initialMs: RETRY_INITIAL_MS, maxMs: RETRY_MAX_MS, jitter: 0.2 });
     let waitMs = this.#refreshMs;
     while (!this.signal.aborted) {
       try {
-        await clock.sleep(waitMs, this.signal);
+        await this.#sleep(waitMs);
         await this.#store(this.signal);
         backoff.reset();
         waitMs = this.#refreshMs;
@@ -59,6 +60,11 @@ export class TokenKeeper extends Component {
         logger.warn({ error: toError(error), waitMs }, "could not store a new join token, trying again");
       }
     }
+  }
+
+  /** In pieces: a timer of more than 24 days would fire at once. */
+  async #sleep(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= DAY_MS) await this.#deps.clock.sleep(Math.min(left, DAY_MS), this.signal);
   }
 
   protected override async stop(): Promise<void> {

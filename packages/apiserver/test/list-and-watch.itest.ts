@@ -233,5 +233,7 @@ describe("lists and watches", { timeout: 60_000 }, () => {
     const ended = Array.fromAsync(staying.body);
     await other[Symbol.asyncDispose]();
     await ended;
+    const late = await other.api.transport.request({ method: "GET", path: PATH, headers: {}, signal });
+    assert.equal(late.status, 503, "it says that it has stopped");
   });
 });

@@ -10,10 +10,15 @@ const SQLITE_FULL = 13;
 /** Answers a request of a known caller, refusals included; never throws. */
 export async function respond(context: ApiContext, request: ApiRequest): Promise<ApiResponse> {
   try {
+    if (context.log.closed) return statusResponse(stopping());
     return await dispatch(context, request);
   } catch (error) {
     return refusal(context, request, error);
   }
+}
+
+function stopping(): KubeApiError {
+  return unavailable("the API server is stopping");
 }
 
 /** An error as an answer; what is no refusal is our fault, and logged. */
@@ -23,6 +28,7 @@ export function refusal(
   error: unknown,
 ): ApiResponse {
   if (error instanceof KubeApiError) return statusResponse(error);
+  if (hasCode(error, "DatabaseClosed") || context.log.closed) return statusResponse(stopping());
   if (hasCode(error, "WriteQueueFull")) return statusResponse(tooManyRequests(error.message, 1));
   if (error instanceof RangeError && error.message.includes("call stack"))
     return statusResponse(badRequest("the request's object is nested too deeply"));

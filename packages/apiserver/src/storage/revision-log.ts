@@ -152,6 +152,11 @@ export class RevisionLog extends LogReader implements LogWriter, Disposable {
     });
   }
 
+  /** Nothing can be asked or written any more. */
+  get closed(): boolean {
+    return !this.#db.isOpen;
+  }
+
   [Symbol.dispose](): void {
     this.#group[Symbol.dispose]();
     this.#db.close();

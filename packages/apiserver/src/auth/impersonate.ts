@@ -6,6 +6,7 @@ const USER_HEADER = "impersonate-user";
 const GROUP_HEADER = "impersonate-group";
 const UID_HEADER = "impersonate-uid";
 const EXTRA_HEADER = "impersonate-extra-";
+/** Groups that a caller may ask to act in. */
 const GROUPS_MAX = 64;
 
 /**

@@ -12,7 +12,9 @@ import { serviceAccountGroups, serviceAccountUsername, type UserInfo } from "./u
 
 export const TOKEN_ISSUER = "https://kubernetes.default.svc.cluster.local";
 export const TOKEN_SECONDS_MIN = 600;
+/** A longer life may be asked for; this is what is given. */
 export const TOKEN_SECONDS_MAX = 86_400;
+/** Nothing longer is looked at. */
 const TOKEN_CHARS_MAX = 8192;
 const ALGORITHM = "ES256";
 

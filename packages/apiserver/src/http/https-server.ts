@@ -7,16 +7,19 @@ import type { KeyPairPem } from "../tls/certificate-authority.ts";
 import type { ApiResponse } from "./api-exchange.ts";
 import { readRequestBody } from "./read-request-body.ts";
 
+/** All headers of a request together. */
 export const HEADER_BYTES_MAX = 64 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
 /** From the first byte of a request to the last of its body. */
 const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 75_000;
 const TLS_HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Further ones are closed at once. */
 export const CONNECTIONS_MAX = 4096;
 /** A reader that takes nothing for so long is cut off; its client begins anew. */
 const STALLED_READER_MS_MAX = 60_000;
 
+/** How long a stopping server waits for requests under way. */
 const STOP_MS_MAX = 5_000;
 
 /** A request as it came over the wire; who asks is still to be found out. */

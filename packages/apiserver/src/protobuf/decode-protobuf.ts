@@ -13,6 +13,7 @@ type Message = Readonly<Record<string, Field>>;
 const KINDS = table.kinds as Readonly<Record<string, string>>;
 const MESSAGES = table.messages as unknown as Readonly<Record<string, Message>>;
 const MAGIC = Buffer.from("k8s\0");
+/** Messages within messages. */
 const DEPTH_MAX = 64;
 
 /**

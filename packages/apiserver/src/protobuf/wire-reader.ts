@@ -13,6 +13,7 @@ export interface WireField {
 }
 
 const WIRE_TYPES: readonly (WireType | undefined)[] = ["varint", "fixed64", "bytes", undefined, undefined, "fixed32"];
+/** Of one number on the wire: 64 bits. */
 const VARINT_BYTES_MAX = 10;
 const NOTHING = new Uint8Array();
 

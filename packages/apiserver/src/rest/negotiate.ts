@@ -14,6 +14,7 @@ interface MediaRange {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** Of an `Accept` header; the rest is not read. */
 const ACCEPT_CHARS_MAX = 2048;
 const PLAIN: AcceptedForm = { as: "Object", version: "v1" };
 

@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 /** No vowels and nothing that looks alike: no words come out. */
 const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_CHARS = 5;
+/** Of a `generateName`, so that the name fits into a DNS label. */
 const GENERATED_PREFIX_CHARS_MAX = 58;
 
 /** `web-` → `web-x7k2q`. */

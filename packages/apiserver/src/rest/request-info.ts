@@ -15,6 +15,7 @@ export interface ResourceRequestInfo {
   readonly subresource: string;
 }
 
+/** Of a name in a path, which becomes part of a key. */
 const PATH_SEGMENT_CHARS_MAX = 253;
 
 /**

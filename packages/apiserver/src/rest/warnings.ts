@@ -1,4 +1,6 @@
+/** Of one warning. */
 const WARNING_CHARS_MAX = 256;
+/** In one answer. */
 const WARNINGS_MAX = 32;
 
 /** The `Warning` header for kubectl to print; empty: no header. */

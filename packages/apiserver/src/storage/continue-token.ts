@@ -4,6 +4,7 @@ export interface ContinueToken {
   readonly startAfter: string;
 }
 
+/** Of a continue token; nothing longer is one of ours. */
 const TOKEN_CHARS_MAX = 2048;
 
 export function encodeContinueToken({ revision, startAfter }: ContinueToken): string {

@@ -14,6 +14,7 @@ export interface EventExpiryConfig {
 
 export const EVENT_EXPIRY_DEFAULTS: EventExpiryConfig = { keepMs: 3_600_000, eventsMax: 5_000, intervalMs: 60_000 };
 
+/** Events removed in one transaction. */
 const SLICE_EVENTS_MAX = 200;
 
 /** Events are news, not state: they go after an hour, so that they do not pile up. */

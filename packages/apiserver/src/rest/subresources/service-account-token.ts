@@ -12,6 +12,7 @@ import { timestamp } from "../timestamp.ts";
 import { existing } from "../update-object.ts";
 
 const TOKEN_SECONDS_DEFAULT = 3600;
+/** Of one token. */
 const AUDIENCES_MAX = 32;
 
 /** `POST serviceaccounts/<name>/token`: a token for the account, best bound to the pod that will use it. */

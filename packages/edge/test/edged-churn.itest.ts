@@ -42,7 +42,18 @@ test(
     for (let step = 0; step < STEPS; step += 1) {
       const name = pick(NAMES);
       const key = { namespace: "default", name };
-      const what = pick(["create", "create", "create", "delete", "remove", "replace", "crash", "offline", "restart"]);
+      const what = pick([
+        "create",
+        "create",
+        "create",
+        "delete",
+        "remove",
+        "replace",
+        "crash",
+        "offline",
+        "restart",
+        "runtime",
+      ]);
       const present = meta.get(name);
       if (what === "create" && present === undefined) meta.apply(podOf(name, SERVE));
       else if (what === "replace") meta.apply(podOf(name, SERVE));
@@ -51,6 +62,10 @@ test(
       else if (what === "remove") meta.remove(key);
       else if (what === "offline") meta.offline = !meta.offline;
       else if (what === "restart") await edged.restart();
+      else if (what === "runtime") {
+        await containerd.stopDaemon();
+        await containerd.startDaemon();
+      }
       await delay(Math.floor(random() * 150)); // chance is the subject here: work is met at every stage
     }
     meta.offline = false;

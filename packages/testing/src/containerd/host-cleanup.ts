@@ -43,7 +43,7 @@ function kill(pid: number): void {
   }
 }
 
-/** Removes the tree of cgroups with this name, in every hierarchy; processes in them have ended. */
+/** Kills what a dead containerd has lost in the cgroups with this name, and removes them, in every hierarchy. */
 export async function removeCgroups(name: string): Promise<void> {
   const mounts = (await readFile("/proc/self/mounts", "utf8")).split("\n").map((line) => line.split(" "));
   for (const [, mountPoint = "", type] of mounts) {
@@ -51,8 +51,11 @@ export async function removeCgroups(name: string): Promise<void> {
     const root = join(mountPoint, name);
     const below = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
     const directories = below.filter((entry) => entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
-    for (const directory of [root, ...directories.toSorted((a, b) => a.length - b.length)].reverse())
+    for (const directory of [root, ...directories.toSorted((a, b) => a.length - b.length)].reverse()) {
+      const pids = await readFile(join(directory, "cgroup.procs"), "utf8").catch(() => "");
+      for (const pid of pids.split("\n").filter(Boolean)) kill(Number(pid));
       await ignoreFailure(rmdir(directory));
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import type { RuntimeEvent } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
 import { Backoff, isAbort, toError } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
+import { endCgroup } from "../runtime/end-cgroup.ts";
 import { killPod } from "../runtime/kill-pod.ts";
 import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
@@ -300,7 +301,7 @@ export class PodWorker {
     if (!isStopped(this.#runtime)) throw new Error("containers still run after they were stopped");
     this.#report(true);
     await this.#deps.volumes.release(this.uid, signal);
-    await this.#deps.cgroups?.removePod(this.uid);
+    if (this.#deps.cgroups !== undefined) await endCgroup(this.#deps.cgroups, this.uid, this.#deps, signal);
     this.#deps.images.forget(this.uid);
     this.#deps.round.forget(this.uid);
     this.#state = "terminated";

@@ -1,9 +1,12 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
+/** The kernel takes that long, at most, to clear away who was killed. */
+const KILLED_WAIT_MS = 50;
 
 /** Unmounts all that is mounted below `root`, the deepest first. */
 export async function unmountBelow(root: string): Promise<void> {
@@ -54,6 +57,7 @@ export async function removeCgroups(name: string): Promise<void> {
     for (const directory of [root, ...directories.toSorted((a, b) => a.length - b.length)].reverse()) {
       const pids = await readFile(join(directory, "cgroup.procs"), "utf8").catch(() => "");
       for (const pid of pids.split("\n").filter(Boolean)) kill(Number(pid));
+      if (pids !== "") await delay(KILLED_WAIT_MS);
       await ignoreFailure(rmdir(directory));
     }
   }

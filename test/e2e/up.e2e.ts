@@ -98,6 +98,8 @@ test("a taken port is one clear sentence, and nothing is started", { skip, timeo
   taken.close();
   const { stdout } = await run(kedge, ["down", "--purge", "--state-dir", other]);
   assert.match(stdout, /nothing of ours/);
+  assert.ok(!existsSync(other));
+  assert.ok(!existsSync(statePaths(other).run.dir));
 });
 
 test("a state directory that cannot be written is one clear sentence", { skip, timeout: 60_000 }, async () => {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rmdir } from "node:fs/promises";
 import { hasCode } from "@kedge/runtime";
 import { type Node, NODES, type Pod, SECRETS } from "@kedge/kube";
 import type { DeviceStatus } from "@kedge/api";
@@ -35,7 +35,12 @@ export async function up(options: UpOptions, progress: Progress, signal: AbortSi
   const paths = statePaths(options.stateDir);
   await preflight(paths);
   for (const dir of [paths.run.dir, paths.log.dir]) await mkdir(dir, { recursive: true, mode: 0o711 });
-  await withLock(paths, () => bringUp(options, paths, progress, signal));
+  try {
+    await withLock(paths, () => bringUp(options, paths, progress, signal));
+  } finally {
+    // Had it to give up before it began, it leaves no trace: these go only if they are empty.
+    for (const dir of [paths.log.dir, paths.stateDir, paths.run.dir]) await rmdir(dir).catch(() => undefined);
+  }
 }
 
 async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress, signal: AbortSignal): Promise<void> {

@@ -1,19 +1,125 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { TestBed } from "../test/e2e/test-bed.ts";
+import type { StartCloud, TestCloud } from "../test/e2e/test-cloud.ts";
 import { cpuSecondsOf, memoryOf } from "./footprint.ts";
-import type { Report } from "./report.ts";
+import { PodUpdates } from "./pod-updates.ts";
+import { type Figure, percentile, type Report } from "./report.ts";
+import { SimulatedEdges } from "./simulated-edges.ts";
 
-/** Memory and CPU of cloudcore, with one node and nothing to do for `seconds`. */
-export async function cloudFootprint(bed: TestBed, report: Report, seconds: number, plane: string): Promise<void> {
-  const pid = bed.cloud.pid ?? 0;
-  const cpuBefore = cpuSecondsOf(pid);
-  await delay(seconds * 1000); // the measurement is of time passing
-  const cpuPercent = (100 * (cpuSecondsOf(pid) - cpuBefore)) / seconds;
-  const { rssMb, privateMb, pssMb } = memoryOf(pid);
-  const what = plane === "kubernetes" ? "cloudcore" : "control plane and cloudcore";
-  const figure = { bench: "cloud-footprint", unit: "MB" } as const;
-  report({ ...figure, metric: `RSS, ${what}`, value: rssMb, ...(plane === "kubernetes" && { target: 90 }) });
-  report({ ...figure, metric: `private, ${what}`, value: privateMb });
-  report({ ...figure, metric: `PSS, ${what}`, value: pssMb });
-  report({ ...figure, metric: `CPU of a core, ${what}`, value: cpuPercent, unit: "%" });
+const NODES_COUNT = 500;
+const STORMS = 3;
+/** Rounds in which all pods change as fast as the API server takes it. */
+const FAST_ROUNDS = 20;
+/** Rounds in which they change one at a time, and which are so far apart that none of their records are written together. */
+const SLOW_ROUNDS = 3;
+/** Longer than sync records wait to be written again: what an update costs includes them. */
+const RECORDS_MS = 7_000;
+const SETTLE_MS = 20_000;
+const IDLE_MS = 30_000;
+
+/**
+ * Memory and CPU of cloudcore: alone, with {@link NODES_COUNT} nodes and a pod each, while pods change, and after all
+ * links were cut at once.
+ *
+ * @param plane how the measured process is called: on the embedded control plane it holds the API server, too.
+ */
+export async function cloudFootprint(start: StartCloud, report: Report, plane: string): Promise<void> {
+  await using scope = new AsyncDisposableStack();
+  const dir = mkdtempSync(join(tmpdir(), "kedge-bench-"));
+  scope.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const cloud = scope.use(await start(dir, "127.0.0.1"));
+  const measured = plane === "kubernetes"; // the targets are cloudcore's alone
+  const figures = new CloudFigures(cloud, (metric, value, unit, target) =>
+    report({ bench: "cloud-footprint", metric, value, unit, ...(measured && target !== undefined && { target }) }),
+  );
+  await delay(SETTLE_MS);
+  const idle = figures.memory("no node", 90);
+
+  const edges = scope.use(new SimulatedEdges());
+  const nodes = Array.from({ length: NODES_COUNT }, (_, index) => `edge-${index}`);
+  await edges.join(await simulatedCloud(cloud), nodes);
+  const updates = new PodUpdates(cloud.kube, edges);
+  await updates.createPods(nodes);
+  await delay(SETTLE_MS);
+  const full = figures.memory(`${NODES_COUNT} nodes and pods`, 150);
+  figures.report("RSS a node", (full.rssMb - idle.rssMb) / NODES_COUNT, "MB", 0.12);
+  await figures.idleCpu();
+
+  const fast = await figures.cpuOf(FAST_ROUNDS * NODES_COUNT, async () => {
+    const latencies = await updates.rounds(FAST_ROUNDS, { atOnce: 16 });
+    await delay(RECORDS_MS);
+    return latencies;
+  });
+  figures.report("CPU of a pod update, delivered and acknowledged", fast.cpuMs, "ms", 0.25);
+  figures.latency("as fast as the API server takes them", fast.result);
+  const slow = await figures.cpuOf(SLOW_ROUNDS * NODES_COUNT, async () => {
+    const latencies: number[] = [];
+    for (let round = 0; round < SLOW_ROUNDS; round += 1) {
+      latencies.push(...(await updates.rounds(1, { atOnce: 1 })));
+      await delay(RECORDS_MS);
+    }
+    return latencies;
+  });
+  figures.report("CPU of a pod update with a sync record of its own", slow.cpuMs, "ms");
+  figures.latency("one at a time", slow.result);
+
+  figures.memory(`${NODES_COUNT} nodes, ${(FAST_ROUNDS + SLOW_ROUNDS) * NODES_COUNT} updates later`, 150);
+  for (let storm = 1; storm <= STORMS; storm += 1) {
+    const started = performance.now();
+    await edges.storm();
+    figures.report(`all links cut → all back, storm ${storm}`, (performance.now() - started) / 1000, "s");
+    await delay(RECORDS_MS);
+  }
+  await updates.rounds(1, { atOnce: 16 }); // throws unless every node still gets its own
+  await delay(SETTLE_MS);
+  figures.memory(`${NODES_COUNT} nodes, after ${STORMS} reconnect storms`, 150);
+}
+
+async function simulatedCloud(cloud: TestCloud) {
+  const { address, ports } = cloud;
+  return { address, httpsPort: ports.https, cloudHubPort: ports.cloudHub, token: await cloud.token() };
+}
+
+class CloudFigures {
+  readonly report: (metric: string, value: number, unit: Figure["unit"], target?: number) => void;
+  readonly #pid: number;
+  /** CPU seconds a second, with all nodes there and nothing to tell them. */
+  #idleShare = 0;
+
+  constructor({ pid }: TestCloud, report: CloudFigures["report"]) {
+    if (pid === undefined) throw new Error("the cloud does not run");
+    this.#pid = pid;
+    this.report = report;
+  }
+
+  memory(when: string, rssTarget: number) {
+    const memory = memoryOf(this.#pid);
+    this.report(`RSS, ${when}`, memory.rssMb, "MB", rssTarget);
+    this.report(`private, ${when}`, memory.privateMb, "MB");
+    return memory;
+  }
+
+  async idleCpu(): Promise<void> {
+    const before = cpuSecondsOf(this.#pid);
+    await delay(IDLE_MS); // the measurement is of time passing
+    this.#idleShare = (cpuSecondsOf(this.#pid) - before) / (IDLE_MS / 1000);
+    this.report(`CPU of a core, ${NODES_COUNT} nodes renewing their leases`, 100 * this.#idleShare, "%");
+  }
+
+  /** @returns what `act` costs beyond what goes on anyway, by the number of `things` that it does. */
+  async cpuOf<T>(things: number, act: () => Promise<T>): Promise<{ cpuMs: number; result: T }> {
+    const cpuBefore = cpuSecondsOf(this.#pid);
+    const started = performance.now();
+    const result = await act();
+    const seconds = (performance.now() - started) / 1000;
+    const cpuSeconds = cpuSecondsOf(this.#pid) - cpuBefore - this.#idleShare * seconds;
+    return { cpuMs: (1000 * cpuSeconds) / things, result };
+  }
+
+  latency(how: string, latencies: readonly number[]): void {
+    this.report(`patch → edge, ${how}, p50`, percentile(latencies, 0.5), "ms");
+    this.report(`patch → edge, ${how}, p99`, percentile(latencies, 0.99), "ms");
+  }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createServer } from "node:net";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -105,3 +105,51 @@ test("a taken port is one clear sentence, and nothing is started", { skip, timeo
 test("a state directory that cannot be written is one clear sentence", { skip, timeout: 60_000 }, async () => {
   await assert.rejects(run(kedge, ["up", "--state-dir", "/proc/kedge"]), /cannot write to \/proc\/kedge/);
 });
+
+/** Runs `up` and returns what it complains about: one line. */
+async function complaint(args: readonly string[], options: { path?: string; as?: number } = {}): Promise<string> {
+  const command = options.as === undefined ? [] : ["setpriv", `--reuid=${options.as}`, "--clear-groups"];
+  const [program = "", ...rest] = [...command, kedge, "up", ...args];
+  const env = { ...process.env, ...(options.path !== undefined && { PATH: options.path }) };
+  const failed = await run(program, rest, { env }).then(
+    () => assert.fail("up should not have worked"),
+    (error: { stderr: string }) => error.stderr.trim(),
+  );
+  const lines = failed.split("\n").filter((line) => line !== "kedge: bundling the programs");
+  assert.equal(lines.length, 1, failed);
+  return lines[0] ?? "";
+}
+
+test("without root: one clear sentence", { skip, timeout: 60_000 }, async () => {
+  assert.equal(
+    await complaint([], { as: 65534 }),
+    "kedge: up starts containers and so must run as root: sudo ./kedge up",
+  );
+});
+
+test("a full disk: one clear sentence, and nothing is started", { skip, timeout: 60_000 }, async () => {
+  const small = join(parent, "small");
+  mkdirSync(small);
+  await run("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
+  try {
+    const said = await complaint(["--state-dir", join(small, "state"), ...(await ports())]);
+    assert.match(said, /^kedge: the disk of \S+ has \d MiB free, and at least 500 MiB are needed\./);
+    assert.deepEqual(readdirSync(small), []);
+  } finally {
+    await run("umount", [small]);
+  }
+});
+
+test(
+  "without containerd, and without Debian's package manager: one clear sentence",
+  { skip, timeout: 60_000 },
+  async () => {
+    const bare = join(parent, "bin");
+    mkdirSync(bare);
+    for (const name of ["sh", "dirname", "readlink", "id", "uname", "cat", "cksum", "find", "head", "mktemp"])
+      symlinkSync((await run("which", [name])).stdout.trim(), join(bare, name));
+    symlinkSync(process.execPath, join(bare, "node"));
+    const said = await complaint([], { path: bare });
+    assert.match(said, /^kedge: missing here: containerd runc .*Install them with your system's package manager/);
+  },
+);

@@ -33,9 +33,9 @@ const NODE_READY_TIMEOUT_MS = 30_000;
  */
 export async function up(options: UpOptions, progress: Progress, signal: AbortSignal): Promise<void> {
   const paths = statePaths(options.stateDir);
-  await preflight(paths);
-  for (const dir of [paths.run.dir, paths.log.dir]) await mkdir(dir, { recursive: true, mode: 0o711 });
   try {
+    await preflight(paths);
+    for (const dir of [paths.run.dir, paths.log.dir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     await withLock(paths, () => bringUp(options, paths, progress, signal));
   } finally {
     // Had it to give up before it began, it leaves no trace: these go only if they are empty.

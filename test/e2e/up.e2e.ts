@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { statePaths } from "@kedge/standalone";
-import { freePort, TestContainerd } from "@kedge/testing";
+import { freePort, TestContainerd, TestKubernetes } from "@kedge/testing";
 
 const run = promisify(execFile);
 const kedge = join(import.meta.dirname, "../../kedge");
@@ -78,6 +78,23 @@ test(
     await run(kedge, ["down", "--purge", "--state-dir", stateDir]);
     assert.deepEqual(await traces(), []);
     assert.ok(!existsSync(stateDir));
+  },
+);
+
+test(
+  "up on a cluster that is there: its API, our cloudcore and node",
+  { skip: skip || TestKubernetes.missing(), timeout: 200_000 },
+  async () => {
+    await using kubernetes = await TestKubernetes.start({ controllerManager: true, scheduler: true });
+    const flags = ["--state-dir", stateDir, "--node-name", node, "--kubeconfig", kubernetes.adminKubeconfig];
+    const { stdout } = await run(kedge, ["up", ...flags, ...(await ports())]);
+    assert.match(stdout, /twin +thermometer\/target +21\.5/);
+    assert.match(
+      await kubernetes.kubectl("get", "nodes,pods,devices"),
+      /up-node +Ready[\s\S]*hello-\S+ +1\/1 +Running/,
+    );
+    await run(kedge, ["down", "--purge", "--state-dir", stateDir]);
+    assert.deepEqual(await traces(), []);
   },
 );
 

@@ -36,7 +36,10 @@ export type EdgeMessages = {
     request: { namespace: string; serviceAccount: string; token: TokenRequest };
     reply: TokenRequest;
   };
-  /** `patch`: a strategic merge patch of `metadata.uid` and `status`, as JSON text. @throws `NotConnected`, KubeApiError */
+  /**
+   * `patch`: a strategic merge patch of `metadata.uid` and `status`, as JSON text. A pod that the API server does not have
+   * any more is removed from the store. @throws `NotConnected`, KubeApiError: `NotFound` also if another has its name
+   */
   "meta/patchPodStatus": { request: { key: ObjectKey; patch: string }; reply: Pod };
   "meta/createPod": { request: Pod; reply: Pod };
   /** `NotFound` counts as success. */

@@ -6,6 +6,7 @@ import { requireObject } from "./answered-object.ts";
 import type { CloudRequests } from "./cloud-requests.ts";
 import type { MetaRepository } from "./meta-repository.ts";
 import type { MetaStore } from "./meta-store.ts";
+import { isOwnedByNode, isPodGone } from "./pod-gone.ts";
 
 export type PatchedType = "pod" | "node";
 const ROW_TYPES = { pod: "podpatch", node: "nodepatch" } as const;
@@ -36,7 +37,10 @@ export class PatchKeeper {
     this.#logger = logger;
   }
 
-  /** @throws `NotConnected`, `Timeout` (the patch is kept then), `KubeApiError` (it is not). */
+  /**
+   * @throws `NotConnected`, `Timeout` (the patch is kept then), `KubeApiError` (it is not); `NotFound` also if another pod
+   *   has the name. A pod that is gone is removed from the store.
+   */
   patch(type: PatchedType, key: ObjectKey, patch: string, signal: AbortSignal): Promise<KubeObject> {
     const row = formatResource(ROW_TYPES[type], key);
     return this.#inTurn(row, () => this.#send(type, key, patch, signal));
@@ -76,18 +80,30 @@ export class PatchKeeper {
 
   async #send(type: PatchedType, key: ObjectKey, patch: string, signal: AbortSignal): Promise<KubeObject> {
     const row = formatResource(ROW_TYPES[type], key);
+    const uid = uidIn(patch) ?? this.#store.get(type, key)?.metadata?.uid;
     try {
       const message = type === "pod" ? patchPodStatus(key, patch) : patchNodeStatus(key.name, patch);
       const reply = await this.#cloud.ask(message, signal);
       const object = requireObject(readObjectResp(reply.content), key);
-      await this.#store.put(type, key, object, { update: true });
+      // A pod may have been removed while we asked. Of the node this is the newest that we know, whatever its uid.
+      await this.#store.put(type, key, object, { update: type === "pod" });
       await this.#drop(row);
       return object;
     } catch (error) {
       if (isUnanswered(error)) await this.#keep(type, row, patch);
       else await this.#drop(row);
-      throw error;
+      if (type !== "pod" || !isPodGone(error, key)) throw error;
+      await this.#removeGone(key, uid);
+      throw podNotFound(error, key);
     }
+  }
+
+  /** The cloud may not know any more that we have this pod: whom its node's deletion reached first, say. */
+  async #removeGone(key: ObjectKey, uid: string | undefined): Promise<void> {
+    const stored = this.#store.get("pod", key);
+    if (stored === undefined || uid === undefined || stored.metadata?.uid !== uid || isOwnedByNode(stored)) return;
+    this.#logger.info({ ...key, uid }, "the API server has no such pod any more: it ends here, too");
+    await this.#store.remove("pod", key, { uid, resourceVersion: undefined });
   }
 
   async #keep(type: PatchedType, row: string, patch: string): Promise<void> {
@@ -98,6 +114,22 @@ export class PatchKeeper {
   async #drop(row: string): Promise<void> {
     if (this.#repository.get(row) === undefined) return;
     await this.#commits.write(() => this.#repository.remove(row));
+  }
+}
+
+/** However the API server worded it. */
+function podNotFound(error: unknown, { name }: ObjectKey): KubeApiError {
+  const message = `this pod "${name}" is gone: ${toError(error).message}`;
+  const details = { name, kind: "pods" };
+  return new KubeApiError({ status: "Failure", reason: "NotFound", code: 404, message, details }, { cause: error });
+}
+
+function uidIn(patch: string): string | undefined {
+  try {
+    const { metadata } = JSON.parse(patch) as KubeObject;
+    return typeof metadata?.uid === "string" ? metadata.uid : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { readdir, readFile, readlink, rm, rmdir } from "node:fs/promises";
+import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CriClient } from "@kedge/cri";
 import { ManagedProcess, type ProcessName } from "./managed-process.ts";
@@ -13,7 +13,6 @@ import { readRecord } from "./up/up-record.ts";
 import { UserError } from "./user-error.ts";
 
 const STOP_GRACE_MS = 10_000;
-const CONTAINER_LINKS = "/var/log/containers";
 const CGROUP_MOUNTS = "/sys/fs/cgroup";
 
 export interface DownOptions {
@@ -50,7 +49,6 @@ export async function down(options: DownOptions, progress: Progress, signal: Abo
       await progress.step("what they left is removed", async () => {
         await runCommand(["ip", "link", "delete", paths.network.bridge], signal);
         await removeOwnChains(record.foreignChains, signal);
-        await removeContainerLinks(paths.log.pods);
         await rm(paths.stateDir, { recursive: true, force: true });
       });
   });
@@ -105,13 +103,4 @@ async function removeCgroupTree(folder: string): Promise<void> {
   if (entries === undefined) return;
   for (const entry of entries) if (entry.isDirectory()) await removeCgroupTree(join(folder, entry.name));
   await rmdir(folder).catch(() => undefined); // still in use: the kernel says so, and status will show it
-}
-
-async function removeContainerLinks(podLogs: string): Promise<void> {
-  for (const name of await readdir(CONTAINER_LINKS).catch(() => [])) {
-    const link = join(CONTAINER_LINKS, name);
-    const target = await readlink(link).catch(() => "");
-    if (target.startsWith(`${podLogs}/`)) await rm(link, { force: true });
-  }
-  await rmdir(CONTAINER_LINKS).catch(() => undefined); // only if it is empty
 }

@@ -1,10 +1,11 @@
 import { rmSync } from "node:fs";
-import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CriClient } from "@kedge/cri";
 import { ManagedProcess, type ProcessName } from "./managed-process.ts";
 import { removeOwnChains } from "./node/cni-chains.ts";
 import { accepts } from "./node/containerd.ts";
+import { unmountBelow } from "./node/unmount-below.ts";
 import { runCommand } from "./run-command.ts";
 import { type StatePaths, statePaths } from "./state-paths.ts";
 import { withLock } from "./up/lock.ts";
@@ -76,19 +77,6 @@ async function removePods(paths: StatePaths, signal: AbortSignal): Promise<void>
       await cri.runtime.removePodSandbox(id, signal);
     }),
   );
-}
-
-/** Unmounts what is mounted below these folders, innermost first. */
-async function unmountBelow(folders: readonly string[], signal: AbortSignal): Promise<void> {
-  const mounts = (await readFile("/proc/self/mountinfo", "utf8"))
-    .split("\n")
-    .map((line) => (line.split(" ")[4] ?? "").replaceAll(/\\(\d{3})/g, (_, octal: string) => octalChar(octal)))
-    .filter((point) => folders.some((folder) => point.startsWith(`${folder}/`)));
-  for (const point of mounts.toReversed()) await runCommand(["umount", "--lazy", point], signal);
-}
-
-function octalChar(octal: string): string {
-  return String.fromCharCode(Number.parseInt(octal, 8));
 }
 
 /** Removes our cgroup tree from every hierarchy; processes in it have ended. */

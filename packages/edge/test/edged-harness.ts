@@ -242,6 +242,7 @@ export async function startTestEdged(
     memoryCapacityBytes: 4 * 1024 ** 3,
     hostIPs: () => [HOST_IP],
     allocatable: () => ({ cpu: "4", memory: "4Gi", pods: "110", "ephemeral-storage": "10Gi" }),
+    podsLimit: () => ({ cpu: "4", memory: "4Gi" }),
     node: () => undefined,
     ...nodeOptions,
   };

@@ -5,7 +5,7 @@ import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import type { EventRecorder } from "./events/event-recorder.ts";
 import type { ImageManager } from "./images/image-manager.ts";
-import type { CgroupManager } from "./resources/cgroup-manager.ts";
+import type { CgroupManager, PodsLimit } from "./resources/cgroup-manager.ts";
 import type { VolumeManager } from "./volumes/volume-manager.ts";
 
 /** What pods must know of the node they run on. */
@@ -16,6 +16,8 @@ export interface NodeFacts {
   hostIPs(): readonly string[];
   /** What the node gives to pods, by resource. */
   allocatable(): Readonly<Record<string, string>>;
+  /** What all pods together may use, before eviction thresholds. */
+  podsLimit(): PodsLimit;
   /** The node as the cluster has it; `undefined` when not known yet. */
   node(): Node | undefined;
 }

@@ -50,7 +50,7 @@ export class Edged extends Component {
     this.#parts = parts;
     this.#scope = scope;
     this.#statuses = new StatusManager(parts);
-    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal);
+    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal, (key) => this.#noteChange(key));
     this.#watch = new RuntimeWatch(parts, {
       onEvent: (event) => this.#workers.notice(event),
       onChanged: ({ uid }) => this.#workers.wake(uid),
@@ -81,7 +81,7 @@ export class Edged extends Component {
       events,
       images: new ImageManager(imageConfig(config), { images: cri.images, bus, events, clock, logger }),
       volumes: await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps),
-      cgroups: config.cgroupsPerQos ? await openCgroups(config, node) : undefined,
+      cgroups: config.cgroupsPerQos ? await openCgroups(config, node, logger) : undefined,
     };
     signal.throwIfAborted();
     const edged = new Edged(parts, scope.move());
@@ -92,6 +92,11 @@ export class Edged extends Component {
   /** The pods of this node as they stand, with the status last decided here. */
   pods(): Pod[] {
     return this.#workers.pods();
+  }
+
+  /** The cloud may have forgotten which pods this node has: whichever it does not know to exist any more is ended. */
+  confirmPods(): void {
+    this.#statuses.confirmAll();
   }
 
   #run(): void {
@@ -214,7 +219,7 @@ function imageConfig(config: EdgedConfig) {
   };
 }
 
-async function openCgroups(config: EdgedConfig, node: NodeFacts): Promise<CgroupManager> {
+async function openCgroups(config: EdgedConfig, node: NodeFacts, logger: Logger): Promise<CgroupManager> {
   const cgroups = await CgroupManager.detect({
     driver: config.cgroupDriver,
     cgroupRoot: config.cgroupRoot,
@@ -222,7 +227,8 @@ async function openCgroups(config: EdgedConfig, node: NodeFacts): Promise<Cgroup
     cpuCfsQuota: config.cpuCfsQuota,
     cpuCfsPeriodUs: config.cpuCfsQuotaPeriodMs * US_PER_MS,
   });
-  const { cpu, memory } = node.allocatable();
-  await cgroups.ensureRoot({ cpu, memory });
+  // Before eviction thresholds: pods shall be evicted there, not killed by the kernel.
+  for (const error of await cgroups.ensureRoot(node.podsLimit()))
+    logger.warn({ error }, "a limit of all pods is not set: nothing keeps them from what the node needs itself");
   return cgroups;
 }

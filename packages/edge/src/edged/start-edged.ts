@@ -44,8 +44,9 @@ export async function startEdged(
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
   const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
   const cgroupDriver = await detectCgroupDriver(cri, settings, logger, signal);
-  scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
-  scope.use(
+  const edged = scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
+  node.onNewNode(() => edged.confirmPods());
+  const lease = scope.use(
     NodeLease.start(
       {
         nodeName: settings.nodeName,
@@ -54,6 +55,7 @@ export async function startEdged(
       { bus, logger, clock, node: () => node.registeredNode(), onRecovered: () => node.reportAll() },
     ),
   );
+  node.onNewNode(() => lease.renewSoon());
   return scope.move();
 }
 

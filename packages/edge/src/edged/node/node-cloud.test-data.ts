@@ -59,6 +59,7 @@ export class NodeCloud implements Disposable {
   stored: Node | undefined;
   online = true;
   #version = 0;
+  #nodes = 1;
   #waiting: { readonly seen: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor() {
@@ -66,7 +67,12 @@ export class NodeCloud implements Disposable {
     bus.handle("meta/getNode", () => this.stored);
     bus.handle("meta/registerNode", (node) => {
       this.#enter("registerNode");
-      this.node ??= this.#stamp({ ...node, metadata: { ...node.metadata, uid: "node-uid" } });
+      // As MetaManager: what is stored, if there is such a node already.
+      if (this.node !== undefined) return (this.stored ??= this.node);
+      this.node = this.#stamp({
+        ...node,
+        metadata: { ...node.metadata, uid: this.#nodes === 1 ? "node-uid" : `node-uid-${this.#nodes}` },
+      });
       return (this.stored = this.node);
     });
     bus.handle("meta/patchNodeStatus", ({ patch }) => {
@@ -90,6 +96,18 @@ export class NodeCloud implements Disposable {
       if (lease.metadata?.resourceVersion !== this.lease.metadata?.resourceVersion) throw refusal("Conflict", 409);
       return (this.lease = this.#stamp(lease));
     });
+  }
+
+  /** In the cluster; the edge does not hear of it. */
+  deleteNode(): void {
+    this.node = undefined;
+    this.#nodes += 1;
+  }
+
+  /** Resolves once the node with this uid owns the lease. */
+  async leased(uid: string): Promise<void> {
+    const seen = () => this.lease?.metadata?.ownerReferences?.[0]?.uid === uid;
+    if (!seen()) await new Promise<void>((resolve) => this.#waiting.push({ seen, resolve }));
   }
 
   connect(connected: boolean): void {

@@ -15,7 +15,7 @@ export interface NodeLeaseDeps {
   readonly clock: Clock;
   /** The node that owns the lease; undefined: not registered yet. */
   readonly node: () => Node | undefined;
-  /** The lease was renewed after it had run out: the cluster has taken the node for lost. */
+  /** The lease was renewed after it had run out, or was removed: the cluster has taken the node for lost, or removed it. */
   readonly onRecovered: () => void;
 }
 
@@ -58,6 +58,11 @@ export class NodeLease extends Component {
     return lease;
   }
 
+  /** Renews now: its owner is another. */
+  renewSoon(): void {
+    this.#wakeup.wake();
+  }
+
   async #run(): Promise<void> {
     const intervalMs = this.#config.durationSeconds * 1000 * RENEW_SHARE;
     while (!this.signal.aborted) {
@@ -84,6 +89,7 @@ export class NodeLease extends Component {
     const node = this.#deps.node();
     if (node === undefined) return false;
     const { bus, clock } = this.#deps;
+    let removed = false;
     for (let conflicts = 0; ; conflicts += 1) {
       try {
         const known = this.#lease ?? (await bus.request("meta/getLease", this.#key(), this.#bounded()));
@@ -95,6 +101,7 @@ export class NodeLease extends Component {
         );
         break;
       } catch (error) {
+        removed ||= this.#lease !== undefined && hasCode(error, "NotFound");
         this.#lease = undefined; // read it again
         const raced = hasCode(error, "Conflict") || hasCode(error, "NotFound") || hasCode(error, "AlreadyExists");
         if (!raced || conflicts === CONFLICTS_MAX) throw error;
@@ -103,7 +110,7 @@ export class NodeLease extends Component {
     const nowMs = clock.monotonic();
     const lost = this.#renewedAtMs !== undefined && nowMs - this.#renewedAtMs > this.#config.durationSeconds * 1000;
     this.#renewedAtMs = nowMs;
-    if (lost) this.#deps.onRecovered();
+    if (lost || removed) this.#deps.onRecovered();
     return true;
   }
 

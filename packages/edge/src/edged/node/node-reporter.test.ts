@@ -239,3 +239,83 @@ test("what a renewal sends is small", () => {
   assert.ok(JSON.stringify(lease).length < 450);
   assert.deepEqual([lease.metadata?.resourceVersion, lease.spec?.acquireTime], ["5", "2026-01-01T00:00:00.000000Z"]);
 });
+
+test("a node that is deleted while the agent runs registers anew, and its lease gets the new owner", async () => {
+  using cloud = new NodeCloud();
+  await using reporter = await startReporter(cloud, () => READY);
+  let recreated = 0;
+  reporter.onNewNode(() => (recreated += 1));
+  await cloud.askedFor("patchNodeStatus", 1);
+  await using lease = startLease(cloud, () => reporter.registeredNode());
+  reporter.onNewNode(() => lease.renewSoon());
+  await cloud.askedFor("createLease", 1);
+  cloud.deleteNode();
+  cloud.connect(true); // the cloud ends the session of a node that is deleted
+  await cloud.askedFor("registerNode", 2);
+  await cloud.told(
+    (node) => node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true,
+  );
+  assert.equal(cloud.node?.metadata?.uid, "node-uid-2");
+  assert.equal(recreated, 1);
+  await cloud.leased("node-uid-2");
+});
+
+test("a lease that was removed makes the agent look after its node, though the session goes on", async () => {
+  using cloud = new NodeCloud();
+  await using reporter = await startReporter(cloud, () => READY);
+  await cloud.askedFor("patchNodeStatus", 1);
+  await using _ = startLease(
+    cloud,
+    () => reporter.registeredNode(),
+    () => reporter.reportAll(),
+  );
+  await cloud.askedFor("createLease", 1);
+  cloud.deleteNode();
+  cloud.lease = undefined; // garbage, as its owner is gone
+  cloud.clock.advance(10_400);
+  await cloud.askedFor("registerNode", 2);
+  await cloud.askedFor("patchNodeStatus", 3);
+  assert.equal(cloud.ready(), "True");
+});
+
+test("what is stored of the node may be of one that was deleted: the lease waits until the cloud has told", async () => {
+  using cloud = new NodeCloud();
+  cloud.node = { metadata: { name: "edge-1", uid: "new" } };
+  cloud.stored = { metadata: { name: "edge-1", uid: "old" } };
+  await using reporter = await startReporter(cloud, () => READY);
+  let recreated = 0;
+  reporter.onNewNode(() => (recreated += 1));
+  assert.equal(reporter.registeredNode(), undefined);
+  await using _ = startLease(cloud, () => reporter.registeredNode());
+  await cloud.askedFor("patchNodeStatus", 1);
+  cloud.clock.advance(1_000);
+  await cloud.leased("new");
+  assert.equal(recreated, 1);
+  assert.equal(cloud.node?.metadata?.labels?.["kubernetes.io/hostname"], "edge-1", "all that it lacks is told");
+});
+
+test("a node that somebody created anew is told of by the cloud", async () => {
+  using cloud = new NodeCloud();
+  await using reporter = await startReporter(cloud, () => READY);
+  let recreated = 0;
+  reporter.onNewNode(() => (recreated += 1));
+  await cloud.askedFor("patchNodeStatus", 1);
+  cloud.node = cloud.stored = { metadata: { name: "edge-1", uid: "other", resourceVersion: "50" } };
+  cloud.bus.notify("meta/objectChanged", { type: "node", key: { name: "edge-1" } });
+  await cloud.askedFor("patchNodeStatus", 2);
+  assert.equal(reporter.registeredNode()?.metadata?.uid, "other");
+  assert.equal(cloud.ready(), "True");
+  assert.equal(recreated, 1);
+});
+
+test("a node that the cloud says is gone is asked after at once", async () => {
+  using cloud = new NodeCloud();
+  await using _ = await startReporter(cloud, () => READY);
+  await cloud.askedFor("patchNodeStatus", 1);
+  cloud.clock.advance(11_000); // it has seen what is stored
+  await cloud.clock.asleep();
+  cloud.deleteNode();
+  cloud.stored = undefined;
+  cloud.bus.notify("meta/objectChanged", { type: "node", key: { name: "edge-1" } });
+  await cloud.askedFor("registerNode", 2);
+});

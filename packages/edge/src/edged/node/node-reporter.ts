@@ -57,9 +57,13 @@ export class NodeReporter extends Component {
   readonly #wakeup = new WakeUp();
   readonly #backoff = new Backoff({ initialMs: REGISTER_WAIT_MIN_MS, maxMs: REGISTER_WAIT_MAX_MS });
   #listeners: Disposable[] = [];
+  readonly #newNodeListeners: (() => void)[] = [];
   #loop: Promise<void> = Promise.resolve();
   #connected = true; // until we are told otherwise we try
   #registered = false;
+  /** Whether the cloud has told us in this run who the node is. */
+  #confirmed = false;
+  #isStored = false;
   #forced = true;
   #labelsChecked = false;
   #node: Node | undefined;
@@ -106,15 +110,25 @@ export class NodeReporter extends Component {
     return this.#node;
   }
 
-  /** Undefined before the cloud has confirmed the node in this run. */
+  /** Undefined before the cloud has told in this run who the node is: what is stored may be of one that was deleted. */
   registeredNode(): Node | undefined {
-    return this.#registered ? this.#node : undefined;
+    return this.#confirmed ? this.#node : undefined;
+  }
+
+  /** Calls `listener` when the cluster's node is another than before: deleted and registered anew, by us or by somebody. */
+  onNewNode(listener: () => void): void {
+    this.#newNodeListeners.push(listener);
   }
 
   /** The node's addresses, primary first. */
   hostIPs(): readonly string[] {
     const all = this.#addresses?.value ?? [];
     return all.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
+  }
+
+  /** What all pods together may use. */
+  podsLimit(): NodeResources["podsLimit"] {
+    return this.resources.podsLimit;
   }
 
   /** What the node gives to pods, by resource. */
@@ -168,8 +182,29 @@ export class NodeReporter extends Component {
     const ready = facts.runtime.errors.length === 0 && this.#runtime?.answers === true;
     if (!this.#connected) return ready; // nothing is asked, nothing is written (W-15)
     if (!this.#registered) await this.#register(facts);
-    await this.#report(facts);
+    try {
+      await this.#report(facts);
+    } catch (error) {
+      if (!hasCode(error, "NotFound")) throw error;
+      this.#deps.logger.warn({ node: this.name }, "the node was deleted from the cluster: registering it anew");
+      this.#registered = this.#confirmed = false;
+      this.#forced = true;
+      await this.#register(facts);
+      await this.#report(facts);
+    }
     return ready;
+  }
+
+  /** What the cloud says that the node is. */
+  #adopt(node: Node): void {
+    const { uid } = node.metadata ?? {};
+    const known = this.#node?.metadata?.uid;
+    this.#node = node;
+    if (uid === undefined || known === undefined || uid === known) return;
+    this.#deps.logger.info({ node: this.name, uid }, "the cluster has another node of our name than before");
+    this.#labelsChecked = false;
+    this.#forced = true;
+    for (const listener of this.#newNodeListeners) listener();
   }
 
   async #register(facts: StatusFacts): Promise<void> {
@@ -178,10 +213,13 @@ export class NodeReporter extends Component {
     const { nodeName: name } = registration;
     if (registerNode) {
       const node = registrationNode(registration, facts, clock.now());
-      this.#node = await bus.request("meta/registerNode", node, this.#bounded());
+      this.#adopt(await bus.request("meta/registerNode", node, this.#bounded()));
       logger.info({ node: name }, "node registered");
-    } else this.#node = await bus.request("meta/getNode", { name }, this.#bounded());
-    if (this.#node === undefined) throw new Error(`node ${name} does not exist, and registerNode is false: create it`);
+    } else {
+      const node = await bus.request("meta/getNode", { name }, this.#bounded());
+      if (node === undefined) throw new Error(`node ${name} does not exist, and registerNode is false: create it`);
+      this.#adopt(node);
+    }
     this.#registered = true;
   }
 
@@ -202,9 +240,12 @@ export class NodeReporter extends Component {
     const forced = this.#forced;
     this.#forced = false;
     try {
-      this.#node = await bus.request("meta/patchNodeStatus", { name, patch }, this.#bounded());
+      const node = await bus.request("meta/patchNodeStatus", { name, patch }, this.#bounded());
+      this.#confirmed = true;
       this.#labelsChecked = true;
       this.#reportedAtMs = clock.monotonic();
+      this.#adopt(node);
+      if (this.#forced) this.#wakeup.wake(); // the patch was made for another node than this
     } catch (error) {
       this.#forced ||= forced;
       throw error;
@@ -214,8 +255,9 @@ export class NodeReporter extends Component {
   // What is stored is as new as what we were answered, or newer: others change nodes, too.
   async #base(name: string): Promise<Node> {
     const stored = await this.#deps.bus.request("meta/getNode", { name }, this.#bounded());
-    const sameNode = this.#node === undefined || stored?.metadata?.uid === this.#node.metadata?.uid;
-    if (stored !== undefined && sameNode) this.#node = stored;
+    if (stored !== undefined) this.#adopt(stored);
+    else if (this.#isStored) this.#forced = true; // the cloud says that it is gone: ask
+    this.#isStored = stored !== undefined;
     return this.#node ?? { metadata: { name } };
   }
 

@@ -12,14 +12,17 @@ import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
 export class PodWorkers {
   readonly #deps: PodWorkerDeps;
   readonly #signal: AbortSignal;
+  readonly #onGone: (key: ObjectKey) => void;
   readonly #workers = new Map<string, PodWorker>();
   readonly #running = new Set<Promise<void>>();
   #qosUpdate: Promise<void> | undefined;
 
-  constructor(deps: Omit<PodWorkerDeps, "round" | "admit">, signal: AbortSignal) {
+  /** @param onGone all of a pod is gone from here: the store may have it again by now. */
+  constructor(deps: Omit<PodWorkerDeps, "round" | "admit">, signal: AbortSignal, onGone: (key: ObjectKey) => void) {
     const round = new PodRound(deps, new KeyedBackoff(deps.clock));
     this.#deps = { ...deps, round, admit: (pod) => this.#admit(pod) };
     this.#signal = signal;
+    this.#onGone = onGone;
   }
 
   /** What the store holds under this name now; `undefined`: nothing, or nothing of this node's. */
@@ -88,7 +91,11 @@ export class PodWorkers {
         this.#deps.logger.error({ uid: worker.uid, error: toError(error) }, "pod worker ended, which it never should");
     } finally {
       this.#workers.delete(worker.uid);
-      if (!this.#signal.aborted) this.#updateQos();
+      if (!this.#signal.aborted) {
+        const { namespace, name = "" } = worker.pod.metadata ?? {};
+        this.#onGone({ namespace, name });
+        this.#updateQos();
+      }
     }
   }
 

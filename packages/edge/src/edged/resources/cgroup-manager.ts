@@ -22,7 +22,7 @@ export interface CgroupManagerOptions extends CgroupOptions {
 }
 
 /** What pods may use together; absent: not limited. */
-export interface PodsAllocatable {
+export interface PodsLimit {
   readonly cpu?: string | undefined;
   readonly memory?: string | undefined;
 }
@@ -58,17 +58,16 @@ export class CgroupManager {
   }
 
   /**
-   * Makes the tree for pods and limits it to what the node gives to pods.
+   * Makes the tree for pods and limits it.
    *
    * @returns the limits that could not be set (the kernel refuses one below what pods use already): pods run all the
    *   same, but nothing keeps them from what the node needs itself. To be logged.
    * @throws CgroupError when there can be no tree.
    */
-  async ensureRoot(allocatable: PodsAllocatable): Promise<CgroupError[]> {
+  async ensureRoot({ cpu, memory }: PodsLimit): Promise<CgroupError[]> {
     const root = this.#path(kubepodsCgroup(this.#options.cgroupRoot));
     await this.#tree.ensure(root);
     for (const qosClass of CLASSES) await this.#tree.ensure(this.#path(this.#qos(qosClass)));
-    const { cpu, memory } = allocatable;
     const failures: CgroupError[] = [];
     const limit = async (path: string, values: CgroupValues) => {
       try {

@@ -122,3 +122,70 @@ test("a status that somebody else changed is set right", options, async () => {
   manager.observe({ ...pod, status: { conditions: [{ type: "Ready", status: "False", reason: "NodeNotReady" }] } });
   assert.match(await told[1].promise, /"status":"True","reason":null/);
 });
+
+/** What is told, one after the other; each is answered before the next is looked at. */
+function tellings(bus: ReturnType<typeof setUp>["bus"], judge: (count: number) => void = () => {}) {
+  const patches: string[] = [];
+  const waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+  bus.handle("meta/patchPodStatus", ({ patch }) => {
+    patches.push(patch);
+    for (const { count, resolve } of waiting) if (patches.length >= count) resolve();
+    judge(patches.length);
+    return pod;
+  });
+  const told = (count: number) =>
+    patches.length >= count ? Promise.resolve() : new Promise<void>((resolve) => waiting.push({ count, resolve }));
+  return { patches, told };
+}
+
+const CONFIRMATION = '{"metadata":{"uid":"u"},"status":{}}';
+
+test("a pod that was stored before the start is told of once, though nothing is new", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const { patches, told } = tellings(bus);
+  const stored: Pod = { ...pod, status: { phase: "Running" } };
+  manager.set(stored, { phase: "Running" });
+  await told(1);
+  manager.set(stored, { phase: "Running" });
+  manager.retryNow();
+  manager.set(stored, { phase: "Running", message: "new" });
+  await told(2);
+  assert.deepEqual(patches, [CONFIRMATION, '{"metadata":{"uid":"u"},"status":{"message":"new"}}']);
+});
+
+test("all pods are told of when the node is registered anew, again if that fails", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const { patches, told } = tellings(bus, (count) => {
+    if (count === 2) throw new Error("not connected");
+  });
+  manager.set(pod, { phase: "Running" });
+  await told(1);
+  manager.confirmAll();
+  await told(2);
+  await new Promise((resolve) => setImmediate(resolve));
+  manager.retryNow();
+  await told(3);
+  assert.deepEqual(patches.slice(1), [CONFIRMATION, CONFIRMATION]);
+});
+
+test("a link that comes and goes has pods confirmed now and then, not each time", options, async () => {
+  const time = { ms: 0 };
+  const bus = new MessageBus<EdgeMessages, EdgeNotices>();
+  const manager = new StatusManager({ bus, clock: { ...clock, monotonic: () => time.ms }, logger: silentLogger });
+  await using _ = manager;
+  const { patches, told } = tellings(bus);
+  manager.set(pod, { phase: "Running" });
+  await told(1);
+  await new Promise((resolve) => setImmediate(resolve)); // answered
+  for (let flap = 0; flap < 5; flap += 1) {
+    time.ms += 60_000;
+    manager.retryNow();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(patches.length, 1);
+  time.ms += 6 * 60_000;
+  manager.retryNow();
+  await told(2);
+});

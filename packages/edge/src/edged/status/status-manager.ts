@@ -9,6 +9,8 @@ import { isSame, statusPatch } from "./status-patch.ts";
 const IN_FLIGHT_MAX = 8;
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 10_000;
+/** A link that comes and goes must not have every pod confirmed each time. */
+const CONFIRM_INTERVAL_MIN_MS = 10 * 60_000;
 
 export interface StatusManagerDeps {
   readonly bus: EdgeBus;
@@ -24,13 +26,19 @@ interface Tracked {
   wanted: PodStatus;
   /** All of the pod is cleaned up here: its object may go once the last status is told. */
   deletable: boolean;
+  /** Whether the API server shall say that it has this pod, although there is nothing new to tell. */
+  confirmDue: boolean;
+  /** When it last said so, by the monotonic clock. */
+  confirmedAtMs: number;
   readonly wake: WakeUp;
   readonly life: AbortController;
 }
 
 /**
  * Tells the cluster what became of pods: only what changed, in order for each pod, the newest status alone, until it is
- * accepted; at last that the pod's object can go.
+ * accepted; at last that the pod's object can go. A pod that is told of and does not exist is removed by MetaManager: so
+ * all pods are told of once after the start and when the node was registered anew, since the cloud then does not know
+ * which pods the node had.
  */
 export class StatusManager extends Component {
   readonly #deps: StatusManagerDeps;
@@ -81,7 +89,19 @@ export class StatusManager extends Component {
 
   /** The link to the cloud is back: what waits to be tried again goes now. */
   retryNow(): void {
-    for (const { wake } of this.#pods.values()) wake.wake();
+    const confirmedBeforeMs = this.#deps.clock.monotonic() - CONFIRM_INTERVAL_MIN_MS;
+    for (const tracked of this.#pods.values()) {
+      tracked.confirmDue ||= tracked.confirmedAtMs < confirmedBeforeMs;
+      tracked.wake.wake();
+    }
+  }
+
+  /** The cloud may have forgotten which pods the node has. */
+  confirmAll(): void {
+    for (const tracked of this.#pods.values()) {
+      tracked.confirmDue = true;
+      tracked.wake.wake();
+    }
   }
 
   #track(pod: Pod): Tracked {
@@ -95,6 +115,8 @@ export class StatusManager extends Component {
       reported: status,
       wanted: status,
       deletable: false,
+      confirmDue: true,
+      confirmedAtMs: Number.NEGATIVE_INFINITY,
       wake: new WakeUp(),
       life: new AbortController(),
     };
@@ -123,10 +145,13 @@ export class StatusManager extends Component {
 
   async #report(tracked: Tracked, signal: AbortSignal): Promise<void> {
     const { key, uid, wanted } = tracked;
-    const patch = statusPatch(uid, tracked.reported, wanted);
+    const confirming = tracked.confirmDue;
+    const patch = statusPatch(uid, tracked.reported, wanted) ?? (confirming ? nothingNew(uid) : undefined);
     try {
       if (patch !== undefined) {
+        tracked.confirmDue = false; // may be due again before the answer
         await this.#deps.bus.request("meta/patchPodStatus", { key, patch }, signal);
+        tracked.confirmedAtMs = this.#deps.clock.monotonic();
         tracked.reported = wanted;
         // A newer status has come meanwhile: it must not wait for the deletion.
         if (tracked.wanted !== wanted) return tracked.wake.wake();
@@ -136,9 +161,13 @@ export class StatusManager extends Component {
       await this.#deps.bus.request("meta/deletePod", { key, options }, signal);
       tracked.deletable = false;
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!isGone(error)) {
+        tracked.confirmDue ||= confirming;
+        throw error;
+      }
       // Nobody is interested any more: the pod is gone, or another one has its name.
       tracked.reported = wanted;
+      tracked.confirmedAtMs = this.#deps.clock.monotonic();
       tracked.deletable = false;
       this.#deps.logger.debug({ pod: key.name, namespace: key.namespace, error: toError(error) }, "pod is gone");
     }
@@ -147,6 +176,11 @@ export class StatusManager extends Component {
   protected override async stop(): Promise<void> {
     await Promise.all(this.#loops);
   }
+}
+
+/** Changes nothing, and is answered with the pod, or that there is none with this uid. */
+function nothingNew(uid: string): string {
+  return JSON.stringify({ metadata: { uid }, status: {} });
 }
 
 function isGone(error: unknown): boolean {

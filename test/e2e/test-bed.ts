@@ -12,7 +12,7 @@ import {
   type TestCloud,
   waitForNode,
 } from "./test-cloud.ts";
-import { TestEdgeNode } from "./test-edge-node.ts";
+import { type EdgeNodeOptions, TestEdgeNode } from "./test-edge-node.ts";
 import { waitForObject } from "./wait-for-object.ts";
 
 export const NAMESPACE = "default";
@@ -39,12 +39,16 @@ export class TestBed implements AsyncDisposable {
     this.#scope = scope;
   }
 
-  static async start(startCloud: StartCloud, nodeName: string): Promise<TestBed> {
+  static async start(
+    startCloud: StartCloud,
+    nodeName: string,
+    options: Pick<EdgeNodeOptions, "mqtt"> = {},
+  ): Promise<TestBed> {
     await using scope = new AsyncDisposableStack();
     const dir = mkdtempSync(join(tmpdir(), "kedge-e2e-"));
     scope.defer(() => rmSync(dir, { recursive: true, force: true }));
     const cloud = scope.use(await startCloud(dir, "127.0.0.1"));
-    const node = scope.use(await TestEdgeNode.join(cloud, { name: nodeName }));
+    const node = scope.use(await TestEdgeNode.join(cloud, { ...options, name: nodeName }));
     try {
       await waitForNode(cloud.kube, nodeName, "True");
     } catch (error) {

@@ -1,15 +1,43 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { DEPLOYMENTS } from "@kedge/kube";
-import { deployment, NAMESPACE, type TestBed } from "../test/e2e/test-bed.ts";
+import { freePort, TestProcess } from "@kedge/testing";
+import { deployment, NAMESPACE, TestBed } from "../test/e2e/test-bed.ts";
+import type { StartCloud } from "../test/e2e/test-cloud.ts";
 import { waitForObject } from "../test/e2e/wait-for-object.ts";
 import { cpuSecondsOf, memoryOf } from "./footprint.ts";
 import type { Report } from "./report.ts";
+import { trafficTo } from "./traffic.ts";
 
 const PODS_COUNT = 20;
+const MOSQUITTO = "/usr/sbin/mosquitto";
+/** 5 MB a day. */
+const KB_PER_MINUTE = 3.47;
 
-/** Memory and CPU of the agent, idle for `seconds`, without pods and with 20. */
-export async function edgeFootprint(bed: TestBed, report: Report, seconds: number): Promise<void> {
-  await measure(bed, report, "0 pods", seconds, { rss: 75, private: 25 });
+/** Memory, CPU and traffic of the agent, idle for `seconds`, without pods and with 20; with either MQTT broker. */
+export async function edgeFootprint(start: StartCloud, report: Report, seconds: number): Promise<void> {
+  await using internal = await TestBed.start(start, "bench-edge-footprint");
+  await measureBed(internal, report, "internal broker", seconds);
+  await internal[Symbol.asyncDispose]();
+  if (!existsSync(MOSQUITTO)) return console.error(`kedge: no ${MOSQUITTO}: not measured with an external broker`);
+  await using scope = new AsyncDisposableStack();
+  const dir = mkdtempSync(join(tmpdir(), "kedge-bench-"));
+  scope.defer(() => rmSync(dir, { recursive: true, force: true }));
+  const port = await freePort();
+  scope.use(TestProcess.start("mosquitto", MOSQUITTO, ["-p", String(port)], join(dir, "mosquitto.log")));
+  const mqtt = { mode: 2, external: `tcp://127.0.0.1:${port}` } as const; // KubeEdge's default
+  await measureBed(
+    scope.use(await TestBed.start(start, "bench-edge-external", { mqtt })),
+    report,
+    "mosquitto",
+    seconds,
+  );
+}
+
+async function measureBed(bed: TestBed, report: Report, broker: string, seconds: number): Promise<void> {
+  await measure(bed, report, `0 pods, ${broker}`, seconds, { rss: 75, private: 25 });
   const signal = AbortSignal.timeout(120_000);
   await bed.cloud.kube.create(DEPLOYMENTS, deployment("many", PODS_COUNT, bed.node.name), signal);
   await waitForObject(
@@ -18,7 +46,11 @@ export async function edgeFootprint(bed: TestBed, report: Report, seconds: numbe
     { namespace: NAMESPACE, name: "many" },
     (found) => found?.status?.availableReplicas === PODS_COUNT,
   );
-  await measure(bed, report, `${PODS_COUNT} pods`, seconds, { rss: 85, private: 32 });
+  await measure(bed, report, `${PODS_COUNT} pods, ${broker}`, seconds, {
+    rss: 85,
+    private: 32,
+    kbPerMinute: KB_PER_MINUTE,
+  });
 }
 
 async function measure(
@@ -26,16 +58,29 @@ async function measure(
   report: Report,
   what: string,
   seconds: number,
-  target: { rss: number; private: number },
+  target: { rss: number; private: number; kbPerMinute?: number },
 ): Promise<void> {
   const pid = bed.node.agentPid ?? 0;
+  const { cloudHub } = bed.cloud.ports;
   const cpuBefore = cpuSecondsOf(pid);
+  const before = trafficTo(cloudHub);
   await delay(seconds * 1000); // the measurement is of time passing
+  const after = trafficTo(cloudHub);
   const cpuPercent = (100 * (cpuSecondsOf(pid) - cpuBefore)) / seconds;
   const { rssMb, privateMb, pssMb } = memoryOf(pid);
+  const kbPerMinute = (kind: "payloadBytes" | "wireBytes") => ((after[kind] - before[kind]) / 1000 / seconds) * 60;
   const figure = { bench: "edge-footprint", unit: "MB" } as const;
   report({ ...figure, metric: `RSS, ${what}`, value: rssMb, target: target.rss });
   report({ ...figure, metric: `private, ${what}`, value: privateMb, target: target.private });
   report({ ...figure, metric: `PSS, ${what}`, value: pssMb });
   report({ ...figure, metric: `CPU of a core, ${what}`, value: cpuPercent, unit: "%", target: 1 });
+  const traffic = { ...figure, unit: "KB/min" } as const;
+  const goal = target.kbPerMinute;
+  report({ ...traffic, metric: `traffic, TLS payload, ${what}`, value: kbPerMinute("payloadBytes") });
+  report({
+    ...traffic,
+    metric: `traffic, with headers, ${what}`,
+    value: kbPerMinute("wireBytes"),
+    ...(goal !== undefined && { target: goal }),
+  });
 }

@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { prepareKubernetes } from "../scripts/prepare-kubernetes.ts";
 import { CONTROL_PLANES, TestBed } from "../test/e2e/test-bed.ts";
+import type { StartCloud } from "../test/e2e/test-cloud.ts";
 import { cloudFootprint } from "./cloud-footprint.ts";
 import { configPropagation } from "./config-propagation.ts";
 import { edgeFootprint } from "./edge-footprint.ts";
@@ -21,13 +22,21 @@ const { values, positionals } = parseArgs({
 });
 const seconds = Number(values.seconds);
 
-const BENCHES: Readonly<Record<string, (bed: TestBed) => Promise<void>>> = {
-  "pod-start": (bed) => podStart(bed, printFigure),
-  "edge-footprint": (bed) => edgeFootprint(bed, printFigure, seconds),
-  "cloud-footprint": () => Promise.resolve(), // begins without a node: on a cloud of its own, below
-  "config-propagation": (bed) => configPropagation(bed, printFigure),
-  "twin-latency": (bed) => twinLatency(bed, printFigure),
+const BENCHES: Readonly<Record<string, (start: StartCloud) => Promise<void>>> = {
+  "pod-start": onNode((bed) => podStart(bed, printFigure)),
+  "edge-footprint": (start) => edgeFootprint(start, printFigure, seconds),
+  "cloud-footprint": (start) => cloudFootprint(start, printFigure, values.plane),
+  "config-propagation": onNode((bed) => configPropagation(bed, printFigure)),
+  "twin-latency": onNode((bed) => twinLatency(bed, printFigure)),
 };
+
+/** Most need a node that has joined. */
+function onNode(bench: (bed: TestBed) => Promise<void>): (start: StartCloud) => Promise<void> {
+  return async (start) => {
+    await using bed = await TestBed.start(start, "bench");
+    await bench(bed);
+  };
+}
 
 const [wanted] = positionals;
 if (wanted !== undefined && BENCHES[wanted] === undefined) {
@@ -45,11 +54,5 @@ if (plane === undefined || plane.skip !== false) {
   process.exit(1);
 }
 for (const [name, bench] of Object.entries(BENCHES)) {
-  if (wanted !== undefined && wanted !== name) continue;
-  if (name === "cloud-footprint") {
-    await cloudFootprint(plane.start, printFigure, values.plane);
-    continue;
-  }
-  await using bed = await TestBed.start(plane.start, `bench-${name}`);
-  await bench(bed);
+  if (wanted === undefined || wanted === name) await bench(plane.start);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONFIG_MAPS, PODS } from "@kedge/kube";
-import { CONTROL_PLANES, NAMESPACE, sleeper, TestBed } from "./test-bed.ts";
+import { CONFIG_MAPS, PODS, SECRETS } from "@kedge/kube";
+import { CONTROL_PLANES, NAMESPACE, readyPod, sleeper, TestBed } from "./test-bed.ts";
 import { waitForNode } from "./test-cloud.ts";
 import { waitForObject } from "./wait-for-object.ts";
 
@@ -80,6 +80,48 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
         (found?.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 1 ? found : undefined,
       );
       assert.equal(pod.status?.phase, "Running");
+    });
+
+    test("the host loses power while the cloud is away: its pods come back without the cloud", async () => {
+      const secret = { metadata: { name: "password", namespace: NAMESPACE }, stringData: { word: "open" } };
+      await bed.cloud.kube.create(SECRETS, secret, signal());
+      const [main] = sleeper("", NODE).spec?.containers ?? [];
+      const volumeMounts = [
+        { name: "password", mountPath: "/password" },
+        { name: "memory", mountPath: "/memory" },
+      ];
+      await bed.cloud.kube.create(
+        PODS,
+        sleeper("secretive", NODE, {
+          containers: [{ ...main, name: "main", volumeMounts }],
+          volumes: [
+            { name: "password", secret: { secretName: "password" } },
+            { name: "memory", emptyDir: { medium: "Memory" } },
+          ],
+        }),
+        signal(),
+      );
+      const pod = await bed.podReady("secretive");
+      const before = await bed.containerIds();
+      await bed.cloud.kill();
+      await bed.node.pullPlug();
+      await bed.node.boot();
+      for (const name of ["steady", "secretive"]) await bed.node.containerStarts({ "io.kubernetes.pod.name": name });
+      assert.equal(await bed.exec(pod, "main", ["cat", "/password/word"]), "open");
+      await bed.exec(pod, "main", ["sh", "-c", "echo x > /memory/file"]);
+      const after = await bed.containerIds();
+      assert.equal(after.length, before.length);
+      assert.deepEqual(
+        after.filter((id) => before.includes(id)),
+        [],
+      );
+      await bed.cloud.start();
+      await waitForNode(bed.cloud.kube, NODE, "True");
+      await waitForObject(bed.cloud.kube, PODS, key("secretive"), (found) => {
+        const restarts = found?.status?.containerStatuses?.[0]?.restartCount ?? 0;
+        return readyPod(found) !== undefined && restarts >= 1;
+      });
+      assert.deepEqual(await bed.containerIds(), after);
     });
 
     test("what is created, changed and deleted while the node is away arrives when it is back", async () => {

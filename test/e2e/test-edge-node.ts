@@ -112,6 +112,18 @@ export class TestEdgeNode implements AsyncDisposable {
     this.#agent = undefined;
   }
 
+  /** As if the plug were pulled: nothing of agent, containers and containerd goes on, but for what is on disk. */
+  async pullPlug(): Promise<void> {
+    await this.killAgent();
+    await this.containerd.pullPlug();
+  }
+
+  /** Boots again after {@link pullPlug}. */
+  async boot(): Promise<void> {
+    await this.containerd.startDaemon();
+    await this.startAgent();
+  }
+
   get agentPid(): number | undefined {
     return this.#agent?.pid;
   }

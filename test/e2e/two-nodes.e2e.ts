@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { DAEMON_SETS, NODES, PODS } from "@kedge/kube";
+import { DAEMON_SETS, type Node, NODES, PODS } from "@kedge/kube";
 import { CONTROL_PLANES, deployment, NAMESPACE, readyPod, sleeper } from "./test-bed.ts";
 import { type TestCloud, waitForNode } from "./test-cloud.ts";
 import { TestEdgeNode } from "./test-edge-node.ts";
@@ -12,6 +12,7 @@ import { waitForObject } from "./wait-for-object.ts";
 
 const NEAR = "edge-near";
 const FAR = "edge-far";
+const REGISTERED_MS_MAX = 10_000;
 
 for (const { name: plane, start, skip } of CONTROL_PLANES)
   describe(`two edge nodes on the ${plane}`, { skip }, () => {
@@ -45,6 +46,24 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
       await waitForObject(cloud.kube, DAEMON_SETS, key("everywhere"), (set) => set?.status?.numberReady === 2);
       const pods = await cloud.kube.list(PODS, { namespace: NAMESPACE, labelSelector: "app=everywhere" }, signal());
       assert.deepEqual(new Set(pods.items.map((pod) => pod.spec?.nodeName)), new Set([FAR, NEAR]));
+    });
+
+    test("a node that is deleted while its agent runs registers anew within ten seconds, and runs its pods", async () => {
+      const { metadata } = await cloud.kube.get(NODES, { name: FAR }, signal());
+      await cloud.kube.delete(NODES, { name: FAR }, signal());
+      const isNew = (node: Node | undefined) =>
+        node?.metadata?.uid !== metadata?.uid &&
+        node?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+      await waitForObject(cloud.kube, NODES, { name: FAR }, isNew, REGISTERED_MS_MAX);
+      await cloud.kube.create(PODS, sleeper("later", FAR), signal());
+      await waitForObject(cloud.kube, PODS, key("later"), readyPod);
+      await waitForObject(cloud.kube, DAEMON_SETS, key("everywhere"), (set) => set?.status?.numberReady === 2);
+      const pods = await cloud.kube.list(PODS, { namespace: NAMESPACE, labelSelector: "app=everywhere" }, signal());
+      const [pod] = pods.items.filter((one) => one.spec?.nodeName === FAR && readyPod(one) !== undefined);
+      await far.containerStarts({ "io.kubernetes.pod.uid": pod?.metadata?.uid ?? "" });
+      await cloud.kube.delete(PODS, key("later"), signal());
+      await waitForObject(cloud.kube, PODS, key("later"), (found) => found === undefined);
+      await far.containersGone({ "io.kubernetes.pod.name": "later" });
     });
 
     test("a node that is deleted takes its pods out of the API, and registers anew when its agent starts", async () => {

@@ -107,6 +107,18 @@ export class TestContainerd implements AsyncDisposable {
     await exited;
   }
 
+  /**
+   * As if the plug were pulled: daemon, shims and containers are killed, and what no reboot keeps is gone: mounts, link,
+   * `/run`. {@link startDaemon} boots again. What else lives in {@link root} loses its mounts, too.
+   */
+  async pullPlug(): Promise<void> {
+    await this.stopDaemon();
+    await killProcessesOf(this.#socket);
+    await unmountBelow(this.root);
+    await removeLink(this.bridge);
+    await rm(join(this.root, "state"), { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  }
+
   async importImages(images: readonly OciImage[]): Promise<void> {
     const archive = join(this.root, `images-${randomBytes(4).toString("hex")}.tar`);
     await writeFile(archive, writeOciLayout(images));

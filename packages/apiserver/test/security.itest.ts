@@ -294,6 +294,25 @@ describe("who may do what", { timeout: 60_000 }, () => {
     assert.equal((await call({ path, token: unbound })).status, 401, "its account is gone");
   });
 
+  test("a static pod's copy gets nobody's tokens", async () => {
+    const path = "/api/v1/namespaces/default/pods";
+    const mirror = (name: string, spec: object) => ({
+      metadata: { name, annotations: { "kubernetes.io/config.mirror": "x" } },
+      spec: { nodeName: "edge", containers: [{ name: "c", image: "i" }], ...spec },
+    });
+    const volumes = [{ name: "t", projected: { sources: [{ serviceAccountToken: { path: "token" } }] } }];
+    for (const spec of [{ serviceAccountName: "default" }, { serviceAccount: "default" }, { volumes }])
+      assert.equal((await create(path, mirror("thief", spec))).status, 403);
+    const { status, body } = await create(path, mirror("copy", {}));
+    assert.equal(status, 201);
+    assert.equal((body["spec"] as { serviceAccountName?: string }).serviceAccountName, undefined);
+    const boundObjectRef = { kind: "Pod", name: "copy" };
+    const token = await create("/api/v1/namespaces/default/serviceaccounts/default/token", {
+      spec: { boundObjectRef },
+    });
+    assert.equal(token.status, 400);
+  });
+
   test("nobody unknown gets a body into memory: the answer comes before it is read", async () => {
     const { hostname: host, port } = new URL(server.api.url);
     const socket = connectTls({ host, port: Number(port), ca: server.api.caPem });

@@ -13,7 +13,7 @@ const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
 export function setPodServiceAccount({ writer, request }: Admission, pod: Pod): void {
   const { spec, metadata } = pod;
   if (spec === undefined) return;
-  if (metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) return; // a static pod's copy: its node runs it, whatever we think
+  if (metadata?.annotations?.[MIRROR_ANNOTATION] !== undefined) return checkMirror(request, pod);
   const name = spec.serviceAccountName ?? "";
   spec.serviceAccountName = name === "" ? "default" : name;
   spec.serviceAccount = spec.serviceAccountName;
@@ -29,6 +29,18 @@ export function setPodServiceAccount({ writer, request }: Admission, pod: Pod): 
   if ((spec.imagePullSecrets ?? []).length === 0 && (account.imagePullSecrets ?? []).length > 0)
     spec.imagePullSecrets = (account.imagePullSecrets ?? []).map((reference) => ({ ...reference }));
   if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(pod);
+}
+
+/**
+ * A static pod's copy: its node runs it, whatever we think, so nothing is added. Nor may it name an account: its node
+ * would get that account's tokens.
+ */
+function checkMirror({ definition }: Admission["request"], { spec, metadata }: Pod): void {
+  const refuse = (why: string) => forbidden(definition.type, metadata?.name ?? "", why);
+  if ((spec?.serviceAccountName ?? "") !== "") throw refuse("a mirror pod may not reference service accounts");
+  for (const { projected } of spec?.volumes ?? [])
+    if (projected?.sources?.some(({ serviceAccountToken }) => serviceAccountToken !== undefined) === true)
+      throw refuse("a mirror pod may not use ServiceAccountToken volume projections");
 }
 
 function mountToken({ spec }: Pod): void {

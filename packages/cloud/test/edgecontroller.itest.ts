@@ -151,11 +151,8 @@ suite(
       assert.equal(node.metadata?.managedFields, undefined);
       protocol.readObjectResp((await ask(protocol.patchNodeStatus(NODE, "{}"))).content);
       await refused("patch", `null/nodepatch/${OTHER}`, JSON.stringify({ status }));
-      await refused(
-        "patch",
-        `null/nodepatch/${NODE}`,
-        JSON.stringify({ metadata: { labels: { "node-restriction.kubernetes.io/x": "" } } }),
-      );
+      for (const labels of [{ "node-restriction.kubernetes.io/x": "" }, { $patch: "replace" }, null])
+        await refused("patch", `null/nodepatch/${NODE}`, JSON.stringify({ metadata: { labels } }));
       for (const content of ["{", "[]", "7", { status }, null])
         assert.equal(reasonOf(await ask(forge("patch", `null/nodepatch/${NODE}`, content))), "BadRequest");
     });
@@ -227,6 +224,7 @@ suite(
         pod("c", {}, { volumes: [{ name: "s", secret: { secretName: "foreign" } }] }),
       );
       await refused("insert", "default/pod/d", pod("d", {}, { serviceAccountName: "app" }));
+      await refused("insert", "default/pod/d", pod("d", {}, { serviceAccount: "app" }));
       await refused(
         "insert",
         "default/pod/e",

@@ -20,9 +20,13 @@ function expectItself({ node, key, type }: UpstreamRequest): void {
   if (key.name !== node) throw forbidden(`node ${node} may not change ${type} ${key.name}`);
 }
 
+/** @throws KubeApiError `Forbidden` also for what would drop labels that it does not name: `null`, and `$patch` and its like. */
 function expectAllowedLabels(node: string, labels: unknown): void {
-  for (const label of Object.keys((labels ?? {}) as object))
-    if (label.startsWith(RESTRICTED_PREFIX)) throw forbidden(`node ${node} may not set the label ${label}`);
+  if (labels === undefined) return;
+  if (typeof labels !== "object" || labels === null) throw forbidden(`node ${node} may not replace all its labels`);
+  for (const label of Object.keys(labels))
+    if (label.startsWith(RESTRICTED_PREFIX) || label.startsWith("$"))
+      throw forbidden(`node ${node} may not set the label ${label}`);
 }
 
 /**
@@ -37,7 +41,7 @@ export const registerNode: UpstreamHandler = {
     const { metadata } = node;
     if (metadata?.name !== request.node)
       throw forbidden(`node ${request.node} may not register as ${metadata?.name ?? ""}`);
-    expectAllowedLabels(request.node, metadata.labels);
+    expectAllowedLabels(request.node, metadata.labels ?? {});
     const { ownerReferences: _owners, finalizers: _finalizers, ...kept } = metadata;
     const annotations = { ...metadata.annotations, cloudcore: address };
     return withoutManagedFields(await kube.create(NODES, { ...node, metadata: { ...kept, annotations } }, signal));
@@ -50,7 +54,7 @@ export const updateNode: UpstreamHandler = {
   async run(request, { kube, send }, signal) {
     expectItself(request);
     const { metadata } = objectContent<Node>(request);
-    expectAllowedLabels(request.node, metadata?.labels);
+    expectAllowedLabels(request.node, metadata?.labels ?? {});
     const body = { metadata: { labels: metadata?.labels ?? {}, annotations: metadata?.annotations ?? {} } };
     const node = await kube.patch(NODES, { name: request.node }, { type: "merge", body }, signal);
     send(okAnswer(request.node, request.message, { resourceVersion: node.metadata?.resourceVersion }));

@@ -61,7 +61,8 @@ export const createPod: UpstreamHandler = {
     if ((spec.nodeName ?? node) !== node) throw forbidden(`node ${node} may not create a pod on ${spec.nodeName}`);
     const { configMaps, secrets, claims } = referencesOf(pod);
     const projected = (spec.volumes ?? []).some((volume) => volume.projected !== undefined);
-    if ((spec.serviceAccountName ?? "") !== "" || projected || configMaps.size + secrets.size + claims.size > 0)
+    const account = spec.serviceAccountName || spec.serviceAccount || ""; // the second is the first one's old name
+    if (account !== "" || projected || configMaps.size + secrets.size + claims.size > 0)
       throw forbidden("a mirror pod may use no service account, Secret, ConfigMap or volume claim");
     return withoutManagedFields(await kube.create(PODS, { ...pod, spec: { ...spec, nodeName: node } }, signal));
   },

@@ -171,6 +171,21 @@ test("waits longer and longer while the server is away, and comes back by itself
   assert.equal(informer.size, 1);
 });
 
+test("does not hammer a server that ends each watch at once", async () => {
+  const server = new ScriptedServer();
+  server.onList = () => list("7", []);
+  server.onWatch = () => json(200, []);
+  const { informer, clock } = start(server);
+  await using _ = informer;
+  await informer.synced;
+  for (const watches of [1, 2, 3]) {
+    await settle();
+    assert.equal(server.watches.length, watches);
+    await clock.advance(Math.max(...clock.sleeping));
+  }
+  assert.equal(server.lists.length, 1); // what it knows, it keeps
+});
+
 test("stops while it lists, while it waits and before it ever synced", async () => {
   const server = new ScriptedServer();
   server.onList = ({ signal }) => open([], signal);

@@ -9,6 +9,8 @@ const WATCH_SECONDS_SPREAD = 290;
 const STALL_MS = 150_000;
 const RETRY_INITIAL_MS = 250;
 const RETRY_MAX_MS = 30_000;
+/** A watch that ends sooner, without having said anything, did not work: asking anew at once would hammer the server. */
+const WATCH_MS_MIN = 1_000;
 /** Pages of one list; more means that the server never ends it. */
 const PAGES_MAX = 10_000;
 
@@ -62,7 +64,6 @@ export class Reflector<T extends KubeObject> {
       try {
         if (this.#resourceVersion === undefined) await this.#list(signal);
         await this.#watch(signal);
-        this.#backoff.reset();
       } catch (error) {
         if (signal.aborted) return;
         if (expired(error)) {
@@ -111,13 +112,19 @@ export class Reflector<T extends KubeObject> {
         allowWatchBookmarks: true,
         timeoutSeconds,
       };
-      this.#heardAt = this.#options.clock.monotonic();
+      const startedAt = this.#options.clock.monotonic();
+      this.#heardAt = startedAt;
+      let events = 0;
       void this.#cutWhenSilent(life);
       for await (const event of this.#kube.watch(this.#type, options, life.signal)) {
         this.#heardAt = this.#options.clock.monotonic();
+        events += 1;
         this.#apply(event);
         this.#backoff.reset();
       }
+      if (events === 0 && this.#options.clock.monotonic() - startedAt < WATCH_MS_MIN)
+        throw new Error(`the watch of ${this.#type.resource} ended at once`);
+      this.#backoff.reset();
     } finally {
       signal.removeEventListener("abort", cut);
       life.abort();

@@ -38,6 +38,27 @@ test("a label's change reaches the file of a running container within two second
   assert.ok(performance.now() - changedAtMs < PROPAGATION_MS_MAX);
 });
 
+test("a neighbour that crashes again and again keeps nothing from a running container", options, async () => {
+  await using edged = await startTestEdged(containerd);
+  const { meta } = edged;
+  const items = [{ path: "file", fieldRef: { fieldPath: "metadata.annotations" } }];
+  const spec = waitsFor('^mood="good"$', { name: "info", downwardAPI: { items } });
+  spec.containers?.push({ name: "crashes", image: TEST_IMAGE, command: ["false"] });
+  meta.apply(podOf("neighbours", "", { ...spec, restartPolicy: "OnFailure" }));
+  const container = (name: string) =>
+    meta.get("neighbours")?.status?.containerStatuses?.find((status) => status.name === name);
+  await meta.until(() => {
+    const { restartCount = 0, state } = container("crashes") ?? {};
+    return restartCount > 0 && state?.waiting?.reason === "CrashLoopBackOff";
+  });
+  const running = meta.get("neighbours");
+  assert.ok(container("app")?.state?.running && running);
+  const changedAtMs = performance.now();
+  meta.apply({ ...running, metadata: { ...running.metadata, annotations: { mood: "good" } } });
+  await meta.until(() => container("app")?.state?.terminated?.exitCode === 0);
+  assert.ok(performance.now() - changedAtMs < PROPAGATION_MS_MAX);
+});
+
 test("a running container gets a new token at 80 % of the old one's life, not before", options, async () => {
   const time = { aheadMs: 0 };
   const clock: Clock = {

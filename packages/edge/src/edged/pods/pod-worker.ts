@@ -175,6 +175,7 @@ export class PodWorker {
       const outcome = await round.act(pod, plan, this.#runtime, this.#ending.signal, signal);
       this.#failures = outcome.failures;
       await this.#look(signal);
+      if (!outcome.acted) await this.#refreshVolumes(signal); // who waits to start again has neighbours that run
       // A sidecar has started: the next one may. Of an end we are told.
       if (outcome.started.length > 0 && (pod.spec?.initContainers ?? []).length > 0) this.#wake.wake();
       return outcome.retryAfterMs;

@@ -13,7 +13,7 @@ import {
   type PodSpec,
   type Secret,
 } from "@kedge/kube";
-import { type Clock, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
+import { type Clock, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import { TEST_IMAGE, type TestContainerd } from "@kedge/testing";
 import type { EdgeMessages, EdgeNotices } from "../src/edge-messages.ts";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "../src/edged/edged-config.ts";
@@ -218,11 +218,18 @@ export async function startTestEdged(
   containerd: TestContainerd,
   options: Partial<EdgedConfig> & {
     readonly clock?: Clock;
+    readonly logger?: Logger;
     readonly meta?: TestMeta;
     readonly node?: Partial<NodeFacts>;
   } = {},
 ): Promise<TestEdged> {
-  const { clock = systemClock, meta = new TestMeta(), node: nodeOptions, ...overrides } = options;
+  const {
+    clock = systemClock,
+    logger = silentLogger,
+    meta = new TestMeta(),
+    node: nodeOptions,
+    ...overrides
+  } = options;
   const root = await mkdtemp(join(containerd.root, "edged-"));
   const config: EdgedConfig = {
     ...EDGED_CONFIG_DEFAULTS,
@@ -247,11 +254,7 @@ export async function startTestEdged(
     ...nodeOptions,
   };
   const start = () =>
-    Edged.start(
-      config,
-      { cri: containerd.client, bus: meta.bus, logger: silentLogger, clock, node },
-      AbortSignal.timeout(10_000),
-    );
+    Edged.start(config, { cri: containerd.client, bus: meta.bus, logger, clock, node }, AbortSignal.timeout(10_000));
   let edged: Edged | undefined = await start();
   const stop = async () => {
     await edged?.[Symbol.asyncDispose]();

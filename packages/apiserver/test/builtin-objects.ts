@@ -283,6 +283,7 @@ export const BUILTIN_OBJECTS: readonly SampleObject[] = [
     subjects: [
       { kind: "User", name: "u" },
       { kind: "ServiceAccount", name: "s", namespace: "n" },
+      { kind: "ServiceAccount", name: "of-this-namespace" },
     ],
   }),
   sample("clusterbinding", "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", {

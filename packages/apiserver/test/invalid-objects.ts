@@ -193,6 +193,20 @@ export const INVALID_OBJECTS: readonly InvalidObject[] = [
     roleRef: { kind: "Pod", name: "x" },
     subjects: [{ kind: "Robot", name: "r" }],
   }),
+  invalid("role: rules that say nothing", "rbac.authorization.k8s.io/v1", "Role", "roles", { rules: [{ verbs: [] }] }),
+  invalid("role: paths in a namespace", "rbac.authorization.k8s.io/v1", "Role", "roles", {
+    rules: [{ verbs: ["get"], nonResourceURLs: ["/x"], resources: ["pods"] }],
+  }),
+  invalid(
+    "cluster role binding: an account of nowhere",
+    "rbac.authorization.k8s.io/v1",
+    "ClusterRoleBinding",
+    "clusterrolebindings",
+    {
+      roleRef: { kind: "ClusterRole", name: "x", apiGroup: "rbac.authorization.k8s.io" },
+      subjects: [{ kind: "ServiceAccount", name: "r" }],
+    },
+  ),
   invalid("claim: nothing wanted", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", { spec: {} }),
   invalid("job: always restarts", "batch/v1", "Job", "jobs", {
     spec: { template: { spec: { containers: [CONTAINER] } } },

@@ -40,7 +40,7 @@ export const roleBindingPrinter: Printer<RoleBinding | ClusterRoleBinding> = {
   ],
   cells(binding, nowMs) {
     const named = (kind: string) => (binding.subjects ?? []).filter((subject) => subject.kind === kind);
-    const accounts = named("ServiceAccount").map(({ name, namespace }) => (namespace ? `${namespace}/${name}` : name));
+    const accounts = named("ServiceAccount").map(({ name, namespace = "" }) => `${namespace}/${name}`);
     return [
       nameOf(binding),
       `${binding.roleRef.kind}/${binding.roleRef.name}`,

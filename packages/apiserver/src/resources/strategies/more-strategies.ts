@@ -1,5 +1,4 @@
 import {
-  type ClusterRoleBinding,
   type CronJob,
   type CSIDriver,
   equalJson,
@@ -11,13 +10,11 @@ import {
   type Job,
   type JobSpec,
   type NetworkPolicy,
-  notSupportedError,
   type PersistentVolume,
   type PersistentVolumeClaim,
   type PodDisruptionBudget,
   type PriorityClass,
   requiredError,
-  type RoleBinding,
   type RuntimeClass,
   type StorageClass,
   type VolumeAttachment,
@@ -25,36 +22,6 @@ import {
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
 import { countOrPercentErrors, labelSelectorErrors, templateErrors } from "../validation/workload-validation.ts";
 import { defaultPodTemplate } from "./pod-spec-defaults.ts";
-
-const RBAC_GROUP = "rbac.authorization.k8s.io";
-const SUBJECT_KINDS = ["ServiceAccount", "User", "Group"];
-
-export const roleBindingStrategy: BuiltinStrategy<RoleBinding | ClusterRoleBinding> = {
-  applyDefaults({ roleRef, subjects }) {
-    if (roleRef !== undefined) roleRef.apiGroup ||= RBAC_GROUP;
-    for (const subject of subjects ?? [])
-      if (subject.kind === "User" || subject.kind === "Group") subject.apiGroup ||= RBAC_GROUP;
-  },
-  validate({ kind, roleRef, subjects }) {
-    const errors: FieldError[] = [];
-    const roles = kind === "ClusterRoleBinding" ? ["ClusterRole"] : ["Role", "ClusterRole"];
-    if (roleRef?.apiGroup !== RBAC_GROUP)
-      errors.push(notSupportedError("roleRef.apiGroup", roleRef?.apiGroup ?? "", [RBAC_GROUP]));
-    if (!roles.includes(roleRef?.kind ?? ""))
-      errors.push(notSupportedError("roleRef.kind", roleRef?.kind ?? "", roles));
-    if (!roleRef?.name) errors.push(requiredError("roleRef.name"));
-    for (const [index, subject] of (subjects ?? []).entries()) {
-      const field = `subjects[${index}]`;
-      if (!subject.name) errors.push(requiredError(`${field}.name`));
-      if (!SUBJECT_KINDS.includes(subject.kind))
-        errors.push(notSupportedError(`${field}.kind`, subject.kind, SUBJECT_KINDS));
-      if (subject.kind === "ServiceAccount" && !subject.namespace) errors.push(requiredError(`${field}.namespace`));
-    }
-    return errors;
-  },
-  validateUpdate: ({ roleRef }, old) =>
-    equalJson(roleRef, old.roleRef) ? [] : [invalidError("roleRef", roleRef, "cannot change roleRef")],
-};
 
 export const persistentVolumeStrategy: BuiltinStrategy<PersistentVolume> = {
   applyDefaults({ spec }) {

@@ -22,12 +22,12 @@ import {
   persistentVolumeStrategy,
   podDisruptionBudgetStrategy,
   priorityClassStrategy,
-  roleBindingStrategy,
   runtimeClassStrategy,
   storageClassStrategy,
   volumeAttachmentStrategy,
 } from "./more-strategies.ts";
 import { podStrategy } from "./pod-strategy.ts";
+import { roleBindingStrategy, roleStrategy } from "./rbac-strategies.ts";
 import { serviceStrategy } from "./service-strategy.ts";
 import {
   controllerRevisionStrategy,
@@ -70,7 +70,9 @@ export const strategies: ReadonlyMap<string, BuiltinStrategy<never>> = new Map<s
   ["networking.k8s.io/v1/NetworkPolicy", networkPolicyStrategy],
   ["node.k8s.io/v1/RuntimeClass", runtimeClassStrategy],
   ["policy/v1/PodDisruptionBudget", podDisruptionBudgetStrategy],
+  ["rbac.authorization.k8s.io/v1/ClusterRole", roleStrategy],
   ["rbac.authorization.k8s.io/v1/ClusterRoleBinding", roleBindingStrategy],
+  ["rbac.authorization.k8s.io/v1/Role", roleStrategy],
   ["rbac.authorization.k8s.io/v1/RoleBinding", roleBindingStrategy],
   ["scheduling.k8s.io/v1/PriorityClass", priorityClassStrategy],
   ["storage.k8s.io/v1/CSIDriver", csiDriverStrategy],

@@ -226,6 +226,11 @@ describe("who may do what", { timeout: 60_000 }, () => {
     assert.equal((await create(`${root}/roles`, role("within", ["get"]), climber)).status, 201);
     assert.equal((await create(`${root}/roles`, role("beyond", ["delete"]), climber)).status, 403);
     assert.equal((await create(`${root}/roles`, role("all", ["*"]), climber)).status, 403);
+    const many = Array.from({ length: 5_000 }, () => "get");
+    const huge = [{ apiGroups: [""], resources: many.map(() => "configmaps"), resourceNames: many, verbs: many }];
+    assert.equal((await create(`${root}/roles`, { metadata: { name: "huge" }, rules: huge }, climber)).status, 403);
+    const bare = [{ apiGroups: [""], resources: ["configmaps"] }];
+    assert.equal((await create(`${root}/roles`, { metadata: { name: "bare" }, rules: bare }, climber)).status, 422);
     const patch = {
       method: "PATCH",
       path: `${root}/roles/within`,

@@ -7,8 +7,16 @@ import type { Admission } from "./admit.ts";
 
 const GROUP = "rbac.authorization.k8s.io";
 
+/** Single things that one rule of an author who may not all can name: verbs × resources × names; each is looked up. */
+const RULE_ATTRIBUTES_MAX = 10_000;
+/** Of a rule in a refusal. */
+const SHOWN_CHARS_MAX = 1_000;
+
+/** Whether a rule is whole is checked after admission. */
+type WrittenRule = Partial<PolicyRule>;
+
 interface RbacObject extends KubeObject {
-  readonly rules?: readonly PolicyRule[];
+  readonly rules?: readonly WrittenRule[];
   readonly roleRef?: { readonly kind: string; readonly name: string };
 }
 
@@ -25,17 +33,17 @@ export function checkEscalation(admission: Admission): void {
   const { user } = request.http;
   if (user.groups.includes(GROUP_MASTERS)) return;
   const { namespace } = request.info;
-  const granted = grantedRules(admission, object as RbacObject);
-  const missing = granted.find((rule) => !covered(rule, context.authorizer.rulesOf(user, namespace)));
+  const held = context.authorizer.rulesOf(user, namespace);
+  const missing = grantedRules(admission, object as RbacObject).find((rule) => !covered(rule, held));
   if (missing === undefined || exempt(admission, user)) return;
   throw forbidden(
     type,
     object.metadata?.name ?? "",
-    `user "${user.username}" (groups=${JSON.stringify(user.groups)}) is attempting to grant RBAC permissions not currently held: ${JSON.stringify(missing)}`,
+    `user "${user.username}" (groups=${JSON.stringify(user.groups)}) is attempting to grant RBAC permissions not currently held: ${JSON.stringify(missing).slice(0, SHOWN_CHARS_MAX)}`,
   );
 }
 
-function grantedRules({ writer, request }: Admission, { rules, roleRef }: RbacObject): readonly PolicyRule[] {
+function grantedRules({ writer, request }: Admission, { rules, roleRef }: RbacObject): readonly WrittenRule[] {
   if (roleRef === undefined) return rules ?? [];
   const key =
     roleRef.kind === "ClusterRole"
@@ -57,18 +65,26 @@ function exempt({ context, request, object }: Admission, user: UserInfo): boolea
 }
 
 /** Whether one holds everything that `rule` says. */
-function covered(rule: PolicyRule, held: readonly PolicyRule[]): boolean {
+function covered(rule: WrittenRule, held: readonly PolicyRule[]): boolean {
+  if (attributeCount(rule) > RULE_ATTRIBUTES_MAX) return false;
   return attributesOf(rule).every((attributes) => held.some((one) => ruleAllows(one, attributes)));
+}
+
+function attributeCount({ verbs = [], apiGroups, resources, resourceNames, nonResourceURLs }: WrittenRule): number {
+  const count = (list: readonly string[] | undefined) => list?.length ?? 0;
+  return (
+    verbs.length * (count(nonResourceURLs) + count(apiGroups) * count(resources) * Math.max(1, count(resourceNames)))
+  );
 }
 
 /** Every single thing that a rule allows. */
 function attributesOf({
-  verbs,
+  verbs = [],
   apiGroups = [],
   resources = [],
   resourceNames = [],
   nonResourceURLs = [],
-}: PolicyRule): Attributes[] {
+}: WrittenRule): Attributes[] {
   const names = resourceNames.length === 0 ? [""] : resourceNames;
   return verbs.flatMap((verb) => [
     ...nonResourceURLs.map((path) => ({ verb, path })),

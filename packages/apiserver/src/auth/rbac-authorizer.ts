@@ -79,7 +79,8 @@ export class RbacAuthorizer implements Authorizer, Disposable {
       const { subjects = [], roleRef } = object as RoleBinding;
       return { subjects, namespace, rules: this.#rules(roleRef, namespace) };
     });
-    this.#grants.set(namespace, grants);
+    // Only where something is granted: else asking about ever new namespaces would fill our memory.
+    if (grants.length > 0) this.#grants.set(namespace, grants);
     return grants;
   }
 

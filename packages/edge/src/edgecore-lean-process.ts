@@ -8,7 +8,6 @@ const V8_FLAGS = [
   "--max-semi-space-size=1", // a small young generation
   "--optimize-for-size",
   "--max-opt=1", // bytecode and its plain machine code: the compilers beyond cost 5 MB, for work that we do not have
-  "--expose-gc", // for giveBackMemory
 ];
 /** glibc keeps a heap for each of Node's threads otherwise. */
 const ARENAS = "MALLOC_ARENA_MAX";

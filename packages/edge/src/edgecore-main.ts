@@ -2,12 +2,11 @@ import "./edgecore-lean-process.ts"; // before all else
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { defaultEdgeCoreConfig, type EdgeCoreConfig, loadEdgeCoreConfig, minEdgeCoreConfig } from "@kedge/api";
-import { createLogger, type Logger, toError } from "@kedge/runtime";
+import { createLogger, giveBackMemory, type Logger, toError } from "@kedge/runtime";
 import packageJson from "../package.json" with { type: "json" };
 import { blankToken } from "./edgecore-config-file.ts";
 import { hostFacts, runningKubelet } from "./edgecore-host.ts";
 import { startEdgeCore, SUPPORTED_SWITCHES } from "./edgecore.ts";
-import { giveBackMemory } from "./give-back-memory.ts";
 
 const DEFAULT_CONFIG = "/etc/kubeedge/config/edgecore.yaml";
 /** Stopping in good order may take this long; then we go as we are: everything that matters is on disk. */

@@ -21,3 +21,4 @@ export {
   Metrics,
   MetricsError,
 } from "./metrics.ts";
+export { giveBackMemory } from "./give-back-memory.ts";

@@ -25,6 +25,7 @@ export {
 export { compareResourceVersions } from "./resource-version.ts";
 export * from "./selectors/field-selector.ts";
 export * from "./selectors/label-selector.ts";
+export * from "./selectors/node-affinity.ts";
 export { SelectorError } from "./selectors/selector-error.ts";
 export * from "./names.ts";
 export * from "./quantity.ts";

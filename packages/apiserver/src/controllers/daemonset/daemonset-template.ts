@@ -6,13 +6,13 @@ import {
   DAEMON_SETS,
   type DaemonSet,
   equalJson,
+  matchesNodeAffinity,
   type Node,
   type Pod,
   type PodTemplateSpec,
   type Toleration,
 } from "@kedge/kube";
 import { podFromTemplate } from "../pods/pod-from-template.ts";
-import { matchesNodeAffinity } from "../scheduler/node-affinity.ts";
 import { untoleratedTaint } from "../scheduler/tolerations.ts";
 
 export const REVISION_HASH = "controller-revision-hash";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DaemonSet, Node, Pod, Taint } from "@kedge/kube";
-import { matchesNodeAffinity } from "../scheduler/node-affinity.ts";
+import { type DaemonSet, matchesNodeAffinity, type Node, type Pod, type Taint } from "@kedge/kube";
 import { daemonFits, daemonPod, nodeNameOf } from "./daemonset-template.ts";
 import { daemonSetStatus, type DaemonView, planDaemons } from "./plan-daemons.ts";
 

@@ -1,5 +1,4 @@
-import type { Pod, Taint } from "@kedge/kube";
-import { matchesNodeAffinity } from "./node-affinity.ts";
+import { matchesNodeAffinity, type Pod, type Taint } from "@kedge/kube";
 import { hostPortsOf, type NodeView, portsConflict } from "./node-view.ts";
 import type { Amounts } from "./pod-requests.ts";
 import { tolerates, untoleratedTaint } from "./tolerations.ts";

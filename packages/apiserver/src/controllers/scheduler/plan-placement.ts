@@ -1,7 +1,6 @@
-import type { Pod } from "@kedge/kube";
+import { matchesNodeAffinity, type Pod } from "@kedge/kube";
 import { filterNode } from "./filter-node.ts";
 import { topologyFilter } from "./filter-topology.ts";
-import { matchesNodeAffinity } from "./node-affinity.ts";
 import type { NodeView } from "./node-view.ts";
 import { podRequests } from "./pod-requests.ts";
 import { scoreNode } from "./score-node.ts";

@@ -1,5 +1,4 @@
-import { controllerOf, type Pod, selectorMatches } from "@kedge/kube";
-import { preferredNodeWeight } from "./node-affinity.ts";
+import { controllerOf, type Pod, preferredNodeWeight, selectorMatches } from "@kedge/kube";
 import type { NodeView } from "./node-view.ts";
 import type { Amounts } from "./pod-requests.ts";
 import { untoleratedTaint } from "./tolerations.ts";

@@ -1,9 +1,8 @@
-import type { Node, Pod } from "@kedge/kube";
+import { matchesNodeAffinity, type Node, type Pod } from "@kedge/kube";
 import { podRequests } from "../resources/pod-resources.ts";
 import { parseNano } from "../resources/quantity.ts";
 import { sysctlRefusal } from "../security/sysctl-admission.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
-import { nodeMatches } from "./node-affinity.ts";
 
 export interface AdmissionFacts {
   /** Pods that hold resources of this node already. */
@@ -71,7 +70,7 @@ function checkNode(pod: Pod, { node, nodeName }: AdmissionFacts): PodVerdict | u
   if (pod.spec?.nodeName !== undefined && pod.spec.nodeName !== nodeName)
     return predicate("NodeName", "Predicate NodeName failed: node(s) didn't match the requested node name");
   if (node === undefined) return undefined;
-  if (!nodeMatches(pod, node))
+  if (!matchesNodeAffinity(pod, node))
     return predicate(
       "NodeAffinity",
       "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",

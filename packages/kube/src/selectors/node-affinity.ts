@@ -1,10 +1,11 @@
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "@kedge/kube";
+import { ownMember } from "../json.ts";
+import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "../kube-types.ts";
 
 /** Whether `spec.nodeSelector` and the required node affinity let the pod onto this node. */
 export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
-  const labels = node.metadata?.labels ?? {};
+  const labels = node.metadata?.labels;
   const wanted = Object.entries(pod.spec?.nodeSelector ?? {});
-  if (!wanted.every(([key, value]) => labels[key] === value)) return false;
+  if (!wanted.every(([key, value]) => ownMember(labels, key) === value)) return false;
   const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
 }
@@ -16,8 +17,7 @@ export function preferredNodeWeight(pod: Pod, node: Node): number {
 }
 
 /** An empty term matches nothing. */
-export function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
-  const { matchExpressions = [], matchFields = [] } = term;
+function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean {
   if (matchExpressions.length === 0 && matchFields.length === 0) return false;
   const fields = { "metadata.name": node.metadata?.name ?? "" };
   return (
@@ -30,7 +30,7 @@ function meets(
   { key, operator, values = [] }: NodeSelectorRequirement,
   labels: Readonly<Record<string, string>>,
 ): boolean {
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+  const value = ownMember(labels, key);
   switch (operator) {
     case "In":
       return value !== undefined && values.includes(value);
@@ -41,14 +41,17 @@ function meets(
     case "DoesNotExist":
       return value === undefined;
     case "Gt":
-      return (
-        value !== undefined && values[0] !== undefined && Number.parseInt(value, 10) > Number.parseInt(values[0], 10)
-      );
-    case "Lt":
-      return (
-        value !== undefined && values[0] !== undefined && Number.parseInt(value, 10) < Number.parseInt(values[0], 10)
-      );
+    case "Lt": {
+      const [actual, limit] = [integer(value), integer(values[0])];
+      if (actual === undefined || limit === undefined) return false;
+      return operator === "Gt" ? actual > limit : actual < limit;
+    }
     default:
       return false;
   }
+}
+
+/** Whole numbers alone can be compared. */
+function integer(text: string | undefined): bigint | undefined {
+  return text !== undefined && /^[+-]?\d{1,19}$/.test(text) ? BigInt(text.replace("+", "")) : undefined;
 }

@@ -45,6 +45,7 @@ test("reads expressions, and refuses those that make no sense", () => {
   assert.equal(formatLabelSelector(requirementsOf(selector) ?? []), "a=1,!b");
   assert.throws(() => requirementsOf({ matchExpressions: [{ key: "b", operator: "In", values: [] }] }), SelectorError);
   assert.throws(() => requirementsOf({ matchExpressions: [{ key: "b", operator: "Near" }] }), SelectorError);
+  assert.throws(() => requirementsOf({ matchExpressions: [{ key: "b", operator: "constructor" }] }), SelectorError);
 });
 
 test("what it writes it reads back", () => {

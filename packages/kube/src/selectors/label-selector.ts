@@ -1,4 +1,5 @@
 import type { LabelSelector } from "kubernetes-types/meta/v1.js";
+import { ownMember } from "../json.ts";
 import { labelKeyProblem, labelValueProblem } from "../names.ts";
 import { SelectorError } from "./selector-error.ts";
 
@@ -52,7 +53,7 @@ export function requirementsOf(selector: LabelSelector | undefined): LabelRequir
     values: [value],
   }));
   for (const { key, operator, values = [] } of selector.matchExpressions ?? []) {
-    const known = OPERATORS[operator];
+    const known = ownMember(OPERATORS, operator);
     if (known === undefined)
       throw new SelectorError(`"${operator}" is not a valid label selector operator`, JSON.stringify(selector));
     const wantsValues = known === "in" || known === "notin";
@@ -66,7 +67,7 @@ export function requirementsOf(selector: LabelSelector | undefined): LabelRequir
   return requirements;
 }
 
-const OPERATORS: Readonly<Record<string, LabelOperator | undefined>> = {
+const OPERATORS: Readonly<Record<string, LabelOperator>> = {
   In: "in",
   NotIn: "notin",
   Exists: "exists",
@@ -105,7 +106,7 @@ function formatRequirement({ key, operator, values }: LabelRequirement): string 
 }
 
 const TERM =
-  /\s*(?:(?<absent>!)\s*)?(?<key>[^\s!=<>(),]+)\s*(?:(?<set>in|notin)\s*\((?<list>[^()]*)\)|(?<op>==|=|!=|>|<)\s*(?<value>[^\s!=<>(),]*))?\s*(?:,|$)/y;
+  /\s*(?:(?<absent>!)\s*)?(?<key>[^\s!=<>(),]+)(?:\s*(?<set>in|notin)\s*\((?<list>[^()]*)\)|\s*(?<op>==|=|!=|>|<)\s*(?<value>[^\s!=<>(),]*))?\s*(?:,|$)/y;
 
 /**
  * Reads the string form: `app=web,tier in (a,b),!old,env!=test,cpu>4`.

@@ -26,6 +26,7 @@ export { compareResourceVersions } from "./resource-version.ts";
 export * from "./selectors/field-selector.ts";
 export * from "./selectors/label-selector.ts";
 export * from "./selectors/node-affinity.ts";
+export * from "./selectors/tolerations.ts";
 export { SelectorError } from "./selectors/selector-error.ts";
 export * from "./names.ts";
 export * from "./quantity.ts";

@@ -11,9 +11,9 @@ import {
   type Pod,
   type PodTemplateSpec,
   type Toleration,
+  untoleratedTaint,
 } from "@kedge/kube";
 import { podFromTemplate } from "../pods/pod-from-template.ts";
-import { untoleratedTaint } from "../scheduler/tolerations.ts";
 
 export const REVISION_HASH = "controller-revision-hash";
 const GENERATION_LABEL = "pod-template-generation";

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Node, Pod, Taint, Toleration } from "@kedge/kube";
+import { type Node, type Pod, type Taint, tolerates, type Toleration } from "@kedge/kube";
 import { CONTROLLER_TIMINGS } from "../controller-deps.ts";
-import { tolerates } from "../scheduler/tolerations.ts";
 import { evictionDelayMs } from "./plan-eviction.ts";
 import { planNodeHealth, planTaints } from "./plan-node-health.ts";
 import { findOrphans, finishedBeyond } from "./pod-gc-controller.ts";

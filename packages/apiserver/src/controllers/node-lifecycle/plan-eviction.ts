@@ -1,5 +1,4 @@
-import type { Pod, Taint } from "@kedge/kube";
-import { tolerates } from "../scheduler/tolerations.ts";
+import { type Pod, type Taint, tolerates } from "@kedge/kube";
 
 /**
  * When a pod must leave a node with these taints.

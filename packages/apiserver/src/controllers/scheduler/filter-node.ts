@@ -1,7 +1,6 @@
-import { matchesNodeAffinity, type Pod, type Taint } from "@kedge/kube";
+import { matchesNodeAffinity, type Pod, type Taint, tolerates, untoleratedTaint } from "@kedge/kube";
 import { hostPortsOf, type NodeView, portsConflict } from "./node-view.ts";
 import type { Amounts } from "./pod-requests.ts";
-import { tolerates, untoleratedTaint } from "./tolerations.ts";
 
 const UNSCHEDULABLE_TAINT: Taint = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 

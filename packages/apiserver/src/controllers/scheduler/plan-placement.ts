@@ -1,10 +1,9 @@
-import { matchesNodeAffinity, type Pod } from "@kedge/kube";
+import { matchesNodeAffinity, type Pod, untoleratedTaint } from "@kedge/kube";
 import { filterNode } from "./filter-node.ts";
 import { topologyFilter } from "./filter-topology.ts";
 import type { NodeView } from "./node-view.ts";
 import { podRequests } from "./pod-requests.ts";
 import { scoreNode } from "./score-node.ts";
-import { untoleratedTaint } from "./tolerations.ts";
 
 export type Placement =
   | { readonly nodeName: string }

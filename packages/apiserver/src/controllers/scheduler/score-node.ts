@@ -1,7 +1,6 @@
-import { controllerOf, type Pod, preferredNodeWeight, selectorMatches } from "@kedge/kube";
+import { controllerOf, type Pod, preferredNodeWeight, selectorMatches, untoleratedTaint } from "@kedge/kube";
 import type { NodeView } from "./node-view.ts";
 import type { Amounts } from "./pod-requests.ts";
-import { untoleratedTaint } from "./tolerations.ts";
 
 const AFFINITY_WEIGHT = 2;
 const TAINT_WEIGHT = 3;

@@ -1,4 +1,4 @@
-import { matchesNodeAffinity, type Node, type Pod } from "@kedge/kube";
+import { matchesNodeAffinity, type Node, type Pod, untoleratedTaint } from "@kedge/kube";
 import { podRequests } from "../resources/pod-resources.ts";
 import { parseNano } from "../resources/quantity.ts";
 import { sysctlRefusal } from "../security/sysctl-admission.ts";
@@ -75,17 +75,7 @@ function checkNode(pod: Pod, { node, nodeName }: AdmissionFacts): PodVerdict | u
       "NodeAffinity",
       "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
     );
-  const taint = (node.spec?.taints ?? []).find(
-    ({ key, value = "", effect }) =>
-      effect === "NoExecute" &&
-      !(pod.spec?.tolerations ?? []).some(
-        (one) =>
-          (one.effect === undefined || one.effect === "" || one.effect === effect) &&
-          (one.operator === "Exists"
-            ? one.key === undefined || one.key === "" || one.key === key
-            : one.key === key && (one.value ?? "") === value),
-      ),
-  );
+  const taint = untoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ["NoExecute"]);
   if (taint !== undefined)
     return predicate(
       "TaintToleration",

@@ -1,4 +1,4 @@
-import type { Taint, Toleration } from "@kedge/kube";
+import type { Taint, Toleration } from "../kube-types.ts";
 
 /** Whether a toleration covers a taint. */
 export function tolerates(toleration: Toleration, taint: Taint): boolean {

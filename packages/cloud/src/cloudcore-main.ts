@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { defaultCloudCoreConfig, type HostFacts, loadCloudCoreConfig, minCloudCoreConfig } from "@kedge/api";
 import { connectKube, inClusterConnection, type KubeConnection, loadKubeconfig } from "@kedge/kube-client";
-import { CodedError, createLogger, type Logger, systemClock, toError } from "@kedge/runtime";
+import { CodedError, createLogger, giveBackMemory, type Logger, systemClock, toError } from "@kedge/runtime";
 import packageJson from "../package.json" with { type: "json" };
 import { CLOUDCORE_SUPPORTED, localAddress, startCloudCore } from "./cloudcore.ts";
 
@@ -60,6 +60,7 @@ async function run(file: string, host: HostFacts, logger: Logger): Promise<void>
   try {
     await using cloudCore = await startCloudCore(config, { kube, logger, clock: systemClock }, life.signal);
     logger.info({ ...cloudCore.ports }, "ready");
+    giveBackMemory();
     await stopped.promise;
   } catch (error) {
     if (!life.signal.aborted) throw error;

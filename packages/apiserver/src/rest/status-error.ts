@@ -40,6 +40,18 @@ export function noSuchPath(): KubeApiError {
   return failure(404, "NotFound", "the server could not find the requested resource", {});
 }
 
+const OF_PODS_LATER: ReadonlySet<string> = new Set(["log", "attach", "exec", "portforward", "proxy"]);
+const WHERE_LOGS_ARE =
+  "a pod's logs are on its node, below edged's podLogsDir (with ./kedge up: log/pods in its state directory)";
+
+/** As {@link noSuchPath}, but for what `kubectl` has commands for and Kedge not yet: its user is told so. */
+export function noSuchSubresource(type: Named, subresource: string): KubeApiError {
+  const resource = qualifiedResource(type);
+  if (resource !== "pods" || !OF_PODS_LATER.has(subresource)) return noSuchPath();
+  const instead = subresource === "log" ? `: ${WHERE_LOGS_ARE}` : "";
+  return failure(404, "NotFound", `this API server does not serve ${resource}/${subresource} yet${instead}`, {});
+}
+
 export function alreadyExists(type: Named, name: string): KubeApiError {
   return failure(409, "AlreadyExists", `${qualifiedResource(type)} "${name}" already exists`, detailsOf(type, name));
 }

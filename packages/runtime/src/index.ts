@@ -4,6 +4,7 @@ export { BusError, MessageBus, type Notices, type Topics } from "./message-bus.t
 export { type Clock, systemClock } from "./clock.ts";
 export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { abortable, deferred, isAbort } from "./promises.ts";
+export { WakeUp } from "./wake-up.ts";
 export { createLogger, type Logger, type LoggerOptions, type LogLevel, silentLogger } from "./logger.ts";
 export { CONFIG_BYTES_MAX, loadConfig, type LoadConfigOptions, type LoadedConfig } from "./config/load-config.ts";
 export { ConfigError, type ConfigProblem } from "./config/config-error.ts";

@@ -1,7 +1,17 @@
 import { mkdir } from "node:fs/promises";
 import type { CriClient } from "@kedge/cri";
 import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
-import { abortable, Backoff, type Clock, Component, deferred, isAbort, type Logger, toError } from "@kedge/runtime";
+import {
+  abortable,
+  Backoff,
+  type Clock,
+  Component,
+  deferred,
+  isAbort,
+  type Logger,
+  toError,
+  WakeUp,
+} from "@kedge/runtime";
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
@@ -11,7 +21,6 @@ import { nodeConfigPaths } from "./images/pull-credentials.ts";
 import { PodWorkers } from "./pods/pod-workers.ts";
 import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
-import { WakeUp } from "./pods/wake-up.ts";
 import { CgroupManager } from "./resources/cgroup-manager.ts";
 import { RuntimeWatch } from "./runtime/runtime-watch.ts";
 import { StatusManager } from "./status/status-manager.ts";

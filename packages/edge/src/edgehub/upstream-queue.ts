@@ -1,13 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { keepalive, type Message, Operation, ProtocolError, Source } from "@kedge/protocol";
-import { type Clock, type Logger, toError } from "@kedge/runtime";
+import { type Clock, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import type { WebSocketLink } from "@kedge/transport";
 import { HubError } from "./hub-error.ts";
 import { Outbox } from "./outbox.ts";
 import { RequestTable } from "./request-table.ts";
 import { TokenBucket } from "./token-bucket.ts";
-import { WakeUp } from "./wake-up.ts";
 
 export interface UpstreamConfig {
   /** Messages a second, and how many at once; 0 switches the limit off. Answers to the cloud and keepalives are free. */

@@ -1,7 +1,6 @@
 import type { Lease, Node } from "@kedge/kube";
-import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
+import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
-import { WakeUp } from "../pods/wake-up.ts";
 
 export interface NodeLeaseConfig {
   readonly nodeName: string;

@@ -1,5 +1,5 @@
 import type { Node } from "@kedge/kube";
-import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
+import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { checkNodeConfig } from "./check-node-config.ts";
 import { kubeletVersion, type StatusFacts, type NodeRegistration, type RuntimeFacts } from "./node-facts.ts";
@@ -8,7 +8,6 @@ import { nodeAddresses } from "./node-addresses.ts";
 import { type NodeReservation, type NodeResources, nodeResources } from "./node-capacity.ts";
 import { nodeStatus, registrationNode, standardLabels } from "./node-object.ts";
 import { nodeStatusPatch } from "./node-status-patch.ts";
-import { WakeUp } from "../pods/wake-up.ts";
 
 export interface NodeReporterConfig {
   readonly registration: NodeRegistration;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RuntimeEvent } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
-import { Backoff, isAbort, toError } from "@kedge/runtime";
+import { Backoff, isAbort, toError, WakeUp } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
 import { endCgroup } from "../runtime/end-cgroup.ts";
 import { killPod } from "../runtime/kill-pod.ts";
@@ -14,7 +14,6 @@ import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
 import { planPod } from "./plan-pod.ts";
 import type { PodRound } from "./pod-round.ts";
-import { WakeUp } from "./wake-up.ts";
 
 export interface PodWorkerDeps extends EdgedParts {
   readonly statuses: StatusManager;

@@ -1,7 +1,6 @@
 import { CriError, type RuntimeEvent } from "@kedge/cri";
-import { Backoff, isAbort, toError } from "@kedge/runtime";
+import { Backoff, isAbort, toError, WakeUp } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
-import { WakeUp } from "../pods/wake-up.ts";
 import { podOf } from "./read-runtime-pod.ts";
 import type { RuntimePod } from "./runtime-pod.ts";
 

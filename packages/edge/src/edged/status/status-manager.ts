@@ -1,8 +1,7 @@
 import { KubeApiError, type ObjectKey, type Pod, type PodStatus } from "@kedge/kube";
-import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import { Backoff, type Clock, Component, isAbort, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { PullGate } from "../images/pull-gate.ts";
-import { WakeUp } from "../pods/wake-up.ts";
 import { isSame, statusPatch } from "./status-patch.ts";
 
 /** Patches on their way at once. */

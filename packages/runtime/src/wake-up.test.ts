@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Clock, systemClock } from "@kedge/runtime";
+import { type Clock, systemClock } from "./clock.ts";
 import { WakeUp } from "./wake-up.ts";
 
 const options = { timeout: 5_000 };

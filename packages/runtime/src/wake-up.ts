@@ -1,4 +1,5 @@
-import { abortable, type Clock } from "@kedge/runtime";
+import type { Clock } from "./clock.ts";
+import { abortable } from "./promises.ts";
 
 /** Lets one loop sleep until somebody has something for it. A wake-up while it is awake is kept; two are one. */
 export class WakeUp {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -27,6 +27,16 @@ test("a second command is refused while the first works, and goes on when it is 
   resolve();
   await first;
   assert.equal(await withLock(paths, () => Promise.resolve("done")), "done");
+});
+
+test("of two commands started at once one works", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const commands = [withLock(paths, () => promise), withLock(paths, () => promise)];
+  await assert.rejects(Promise.race(commands), UserError);
+  resolve();
+  const outcomes = await Promise.allSettled(commands);
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+  assert.deepEqual(readdirSync(paths.run.dir), []);
 });
 
 test("the lock of a command that was killed does not hold", async () => {

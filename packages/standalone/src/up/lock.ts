@@ -1,4 +1,5 @@
-import { open, readFile, rm } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { link, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StatePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
@@ -14,18 +15,29 @@ export async function withLock<T>(paths: StatePaths, work: () => Promise<T>): Pr
   }
 }
 
+/** The file is complete the moment it is there: its name is given to one that says already who holds it. */
 async function take(file: string): Promise<void> {
+  const mine = `${file}.${randomUUID()}`;
+  await writeFile(mine, String(process.pid), { mode: 0o600 });
   try {
-    const handle = await open(file, "wx", 0o600);
-    await handle.writeFile(String(process.pid));
-    await handle.close();
+    while (!(await claimed(mine, file))) {
+      const holder = Number(await readFile(file, "utf8").catch(() => ""));
+      if (isAlive(holder))
+        throw new UserError(`another ./kedge up or down is at work here (process ${holder}): wait for it`, "lock");
+      await rm(file, { force: true }); // its holder was killed
+    }
+  } finally {
+    await rm(mine, { force: true });
+  }
+}
+
+async function claimed(mine: string, file: string): Promise<boolean> {
+  try {
+    await link(mine, file);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    const holder = Number(await readFile(file, "utf8").catch(() => ""));
-    if (isAlive(holder))
-      throw new UserError(`another ./kedge up or down is at work here (process ${holder}): wait for it`, "lock");
-    await rm(file, { force: true }); // its holder was killed
-    await take(file);
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
   }
 }
 

@@ -1,29 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Clock, silentLogger } from "@kedge/runtime";
+import { silentLogger } from "@kedge/runtime";
 import { Compactor } from "./compactor.ts";
 import { RevisionLog } from "./revision-log.ts";
-
-/** Goes on by what is slept, and calls `tick` after each sleep; after `ticks` of them it stands still. */
-function steppingClock(ticks: number, tick: () => Promise<void>): Clock & { readonly done: Promise<void> } {
-  const { promise: done, resolve } = Promise.withResolvers<void>();
-  let now = 0;
-  let left = ticks;
-  return {
-    done,
-    now: () => now,
-    monotonic: () => now,
-    async sleep(ms, signal) {
-      if (left === 0) {
-        resolve();
-        await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
-      }
-      left -= 1;
-      now += ms;
-      await tick();
-    },
-  };
-}
+import { steppingClock } from "./stepping-clock.test-data.ts";
 
 const CASES = [
   { name: "forgets what is older than it must keep", config: { keepMs: 3000, revisionsMax: 1000 }, compacted: 20 },

@@ -1,4 +1,5 @@
-import { Component, type Clock, isAbort, type Logger, toError } from "@kedge/runtime";
+import type { Clock } from "@kedge/runtime";
+import { Chore, type ChoreDeps } from "../chore.ts";
 import type { RevisionLog } from "./revision-log.ts";
 import { RevisionMarks } from "./revision-marks.ts";
 
@@ -15,41 +16,22 @@ export const COMPACTION_DEFAULTS: CompactionConfig = { keepMs: 600_000, revision
 const SLICE_REVISIONS_MAX = 500;
 
 /** Keeps the log bounded by age and by count. */
-export class Compactor extends Component {
+export class Compactor extends Chore {
   readonly #log: RevisionLog;
   readonly #config: CompactionConfig;
-  readonly #deps: { readonly clock: Clock; readonly logger: Logger };
+  readonly #clock: Clock;
   readonly #marks = new RevisionMarks();
-  readonly #loop: Promise<void>;
 
-  constructor(log: RevisionLog, config: CompactionConfig, deps: { readonly clock: Clock; readonly logger: Logger }) {
-    super();
+  constructor(log: RevisionLog, config: CompactionConfig, deps: ChoreDeps) {
+    super(config.intervalMs, "log not compacted, trying again", deps);
     this.#log = log;
     this.#config = config;
-    this.#deps = deps;
-    this.#loop = this.#run();
+    this.#clock = deps.clock;
   }
 
-  protected override async stop(): Promise<void> {
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    try {
-      while (true) {
-        await this.#deps.clock.sleep(this.#config.intervalMs, this.signal);
-        await this.#compact().catch((error: unknown) => {
-          this.#deps.logger.warn({ error: toError(error) }, "log not compacted, trying again");
-        });
-      }
-    } catch (error) {
-      if (!isAbort(error, this.signal)) throw error;
-    }
-  }
-
-  async #compact(): Promise<void> {
+  protected override async work(): Promise<void> {
     const { keepMs, revisionsMax } = this.#config;
-    const nowMs = this.#deps.clock.monotonic();
+    const nowMs = this.#clock.monotonic();
     const { revision } = this.#log;
     const target = Math.max(revision - revisionsMax, this.#marks.takeUntil(nowMs - keepMs));
     this.#marks.note(nowMs, revision);

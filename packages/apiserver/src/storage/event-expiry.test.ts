@@ -1,28 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Clock, silentLogger } from "@kedge/runtime";
+import { silentLogger } from "@kedge/runtime";
 import { type EventExpiryConfig, EventExpiry } from "./event-expiry.ts";
 import { RevisionLog } from "./revision-log.ts";
-
-/** A clock that goes on by `ms` at each sleep, for `ticks` sleeps; then it stands still. */
-function steppingClock(ticks: number): Clock & { readonly done: Promise<void> } {
-  const { promise: done, resolve } = Promise.withResolvers<void>();
-  let now = 0;
-  let left = ticks;
-  return {
-    done,
-    now: () => now,
-    monotonic: () => now,
-    async sleep(ms, signal) {
-      if (left === 0) {
-        resolve();
-        await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
-      }
-      left -= 1;
-      now += ms;
-    },
-  };
-}
+import { steppingClock } from "./stepping-clock.test-data.ts";
 
 async function eventsAfter(config: EventExpiryConfig, ticks: number, events: number): Promise<string[]> {
   using log = RevisionLog.open(":memory:");

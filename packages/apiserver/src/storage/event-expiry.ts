@@ -1,5 +1,6 @@
 import { EVENTS } from "@kedge/kube";
-import { Component, type Clock, isAbort, type Logger, toError } from "@kedge/runtime";
+import type { Clock } from "@kedge/runtime";
+import { Chore, type ChoreDeps } from "../chore.ts";
 import { keyPrefix } from "./object-key.ts";
 import type { RevisionLog } from "./revision-log.ts";
 import { RevisionMarks } from "./revision-marks.ts";
@@ -18,42 +19,23 @@ export const EVENT_EXPIRY_DEFAULTS: EventExpiryConfig = { keepMs: 3_600_000, eve
 const SLICE_EVENTS_MAX = 200;
 
 /** Events are news, not state: they go after an hour, so that they do not pile up. */
-export class EventExpiry extends Component {
+export class EventExpiry extends Chore {
   readonly #log: RevisionLog;
   readonly #config: EventExpiryConfig;
-  readonly #deps: { readonly clock: Clock; readonly logger: Logger };
+  readonly #clock: Clock;
   /** A restart begins the hour anew. */
   readonly #marks = new RevisionMarks();
-  readonly #loop: Promise<void>;
 
-  constructor(log: RevisionLog, config: EventExpiryConfig, deps: { readonly clock: Clock; readonly logger: Logger }) {
-    super();
+  constructor(log: RevisionLog, config: EventExpiryConfig, deps: ChoreDeps) {
+    super(config.intervalMs, "old events not removed, trying again", deps);
     this.#log = log;
     this.#config = config;
-    this.#deps = deps;
-    this.#loop = this.#run();
+    this.#clock = deps.clock;
   }
 
-  protected override async stop(): Promise<void> {
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    try {
-      while (true) {
-        await this.#deps.clock.sleep(this.#config.intervalMs, this.signal);
-        await this.#expire().catch((error: unknown) => {
-          this.#deps.logger.warn({ error: toError(error) }, "old events not removed, trying again");
-        });
-      }
-    } catch (error) {
-      if (!isAbort(error, this.signal)) throw error;
-    }
-  }
-
-  async #expire(): Promise<void> {
+  protected override async work(): Promise<void> {
     const { keepMs, eventsMax } = this.#config;
-    const nowMs = this.#deps.clock.monotonic();
+    const nowMs = this.#clock.monotonic();
     const upTo = this.#marks.takeUntil(nowMs - keepMs);
     this.#marks.note(nowMs, this.#log.revision);
     await this.#remove(upTo, Infinity);

@@ -1,31 +1,18 @@
-import { type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import { Chore, type ChoreDeps } from "../chore.ts";
 
 const CHECK_INTERVAL_MS = 12 * 3_600_000;
 
 /** Looks twice a day whether a certificate ends soon, so that a server which runs for years never stands without. */
-export class CertificateRenewal extends Component {
-  readonly #loop: Promise<void>;
+export class CertificateRenewal extends Chore {
+  readonly #renew: () => Promise<void>;
 
   /** @param renew makes new what ends soon, and nothing else. */
-  constructor(renew: () => Promise<void>, { clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
-    super();
-    this.#loop = this.#run(renew, clock, logger);
+  constructor(renew: () => Promise<void>, deps: ChoreDeps) {
+    super(CHECK_INTERVAL_MS, "certificates not renewed, trying again in twelve hours", deps);
+    this.#renew = renew;
   }
 
-  protected override async stop(): Promise<void> {
-    await this.#loop;
-  }
-
-  async #run(renew: () => Promise<void>, clock: Clock, logger: Logger): Promise<void> {
-    try {
-      while (true) {
-        await clock.sleep(CHECK_INTERVAL_MS, this.signal);
-        await renew().catch((error: unknown) => {
-          logger.error({ error: toError(error) }, "certificates not renewed, trying again in twelve hours");
-        });
-      }
-    } catch (error) {
-      if (!isAbort(error, this.signal)) throw error;
-    }
+  protected override work(): Promise<void> {
+    return this.#renew();
   }
 }

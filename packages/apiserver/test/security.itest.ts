@@ -299,6 +299,25 @@ describe("who may do what", { timeout: 60_000 }, () => {
     assert.equal((await call({ path, token: unbound })).status, 401, "its account is gone");
   });
 
+  test("a review that is not well formed is refused, not answered", async () => {
+    const root = "/apis/authorization.k8s.io/v1";
+    const resourceAttributes = { verb: "get", resource: "pods" };
+    for (const spec of [{ user: "x", groups: "system:masters" }, { user: "x", groups: [5] }, { user: 5 }])
+      assert.equal(
+        (await create(`${root}/subjectaccessreviews`, { spec: { ...spec, resourceAttributes } })).status,
+        400,
+      );
+    for (const attributes of [5, { verb: ["get"] }])
+      assert.equal(
+        (await create(`${root}/selfsubjectaccessreviews`, { spec: { resourceAttributes: attributes } })).status,
+        400,
+      );
+    const unset = { user: "x", groups: null, uid: null, nonResourceAttributes: null, resourceAttributes };
+    assert.equal((await create(`${root}/subjectaccessreviews`, { spec: unset })).status, 201);
+    const headers = { "impersonate-user": "nobody", "impersonate-extra-%zz": "x" };
+    assert.equal((await call({ path: "/api/v1/nodes", as: admin, headers })).status, 403);
+  });
+
   test("a static pod's copy gets nobody's tokens", async () => {
     const path = "/api/v1/namespaces/default/pods";
     const mirror = (name: string, spec: object) => ({

@@ -47,7 +47,7 @@ export function impersonate(
   if (uid !== undefined) check({ group: "authentication.k8s.io", resource: "uids", name: uid });
   const extra: Record<string, string[]> = {};
   for (const header of asked.filter((name) => name.startsWith(EXTRA_HEADER))) {
-    const key = decodeURIComponent(header.slice(EXTRA_HEADER.length));
+    const key = decoded(header.slice(EXTRA_HEADER.length));
     const value = headers[header] ?? "";
     check({ group: "authentication.k8s.io", resource: "userextras", subresource: key, name: value });
     extra[key] = [value];
@@ -59,6 +59,15 @@ export function impersonate(
     ...(uid === undefined ? {} : { uid }),
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
   };
+}
+
+/** The part of a header's name, as it is where it is not well encoded. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function serviceAccountOf(username: string): { namespace: string; name: string } | undefined {

@@ -4,6 +4,7 @@ import { TOKEN_ISSUER } from "../auth/service-account-tokens.ts";
 import { GROUP_AUTHENTICATED, type UserInfo } from "../auth/user-info.ts";
 import { type ApiResponse, jsonResponse } from "../http/api-exchange.ts";
 import type { ApiContext } from "./api-context.ts";
+import { checkReviewSpec } from "./check-review-spec.ts";
 import { decodeBody } from "./decode-body.ts";
 import type { ResourceRequest } from "./resource-request.ts";
 import { badRequest } from "./status-error.ts";
@@ -70,6 +71,7 @@ export async function answerReview(context: ApiContext, request: ResourceRequest
   if (!isJsonObject(body)) throw badRequest(`the body must be a ${type.kind}`);
   const spec = body["spec"] ?? {};
   if (!isJsonObject(spec)) throw badRequest("spec must be an object");
+  checkReviewSpec(spec);
   const status = await REVIEWS[type.resource]?.(context, request, spec as never);
   return jsonResponse(201, {
     kind: type.kind,

@@ -72,6 +72,8 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
       await far.killAgent();
       await cloud.kube.delete(NODES, { name: FAR }, signal());
       await waitForObject(cloud.kube, PODS, key("doomed"), (pod) => pod === undefined, 120_000);
+      // Another pod of that name, elsewhere, is not the one that the node has.
+      await cloud.kube.create(PODS, sleeper("doomed", NEAR), signal());
       await far.startAgent();
       await waitForNode(cloud.kube, FAR, "True");
       await far.containersGone({ "io.kubernetes.pod.name": "doomed" });

@@ -6,6 +6,7 @@ import { referencesOf } from "./pod-references.ts";
 import {
   badRequest,
   forbidden,
+  notFound,
   objectContent,
   patchContent,
   type UpstreamDeps,
@@ -22,14 +23,26 @@ const STATUS_ENTRIES_MAX = 1_000;
 /**
  * The pod, if it is one of this node's.
  *
+ * @param uid which pod the node means: where another has its name by now, and is elsewhere, the node's own is gone.
  * @throws KubeApiError `Forbidden`: another node's; `NotFound`
  */
-export async function podOfNode(node: string, key: ObjectKey, deps: UpstreamDeps, signal: AbortSignal): Promise<Pod> {
+export async function podOfNode(
+  node: string,
+  key: ObjectKey,
+  uid: string | undefined,
+  deps: UpstreamDeps,
+  signal: AbortSignal,
+): Promise<Pod> {
   const known = deps.view.pod(key);
   const pod = known?.spec === undefined ? await deps.kube.get(PODS, key, signal) : known;
-  if (pod.spec?.nodeName !== node)
-    throw forbidden(`node ${node} may not touch pod ${key.namespace}/${key.name}, which is not on it`);
-  return pod;
+  if (pod.spec?.nodeName === node) return pod;
+  if (uid !== undefined && pod.metadata?.uid !== uid) {
+    // What we remember may be behind: a node must not lose a pod for that.
+    const now = pod === known ? await deps.kube.get(PODS, key, signal) : pod;
+    if (now.metadata?.uid !== uid) throw notFound("pods", key.name);
+    if (now.spec?.nodeName === node) return now;
+  }
+  throw forbidden(`node ${node} may not touch pod ${key.namespace}/${key.name}, which is not on it`);
 }
 
 export const patchPodStatus: UpstreamHandler = {
@@ -37,8 +50,8 @@ export const patchPodStatus: UpstreamHandler = {
   async run(request, deps, signal) {
     const { node, key } = request;
     const patch = patchContent(request);
-    await podOfNode(node, key, deps, signal);
     const uid = ((patch["metadata"] ?? {}) as Record<string, unknown>)["uid"];
+    await podOfNode(node, key, typeof uid === "string" ? uid : undefined, deps, signal);
     // Whatever else is in there is not a node's to change.
     const body = { ...(uid !== undefined && { metadata: { uid } }), status: patch["status"] ?? {} };
     const options = { subresource: "status" };
@@ -75,8 +88,8 @@ export const deletePod: UpstreamHandler = {
     const { node, key } = request;
     const options = deleteOptions(request);
     try {
-      const pod = await podOfNode(node, key, deps, signal);
       const uid = options.preconditions?.uid;
+      const pod = await podOfNode(node, key, uid, deps, signal);
       if (uid !== undefined && uid !== pod.metadata?.uid) return undefined;
       await deps.kube.delete(PODS, key, signal, options);
     } catch (error) {

@@ -84,7 +84,7 @@ export const requestToken: UpstreamHandler = {
     const bound = spec?.boundObjectRef;
     if (bound?.kind !== "Pod" || bound.name === undefined || bound.uid === undefined)
       throw forbidden(`node ${node} may ask only for tokens that are bound to a pod`);
-    const pod = await podOfNode(node, { namespace: key.namespace, name: bound.name }, deps, signal);
+    const pod = await podOfNode(node, { namespace: key.namespace, name: bound.name }, bound.uid, deps, signal);
     if (pod.metadata?.uid !== bound.uid)
       throw forbidden(`pod ${key.namespace}/${bound.name} has another UID than ${bound.uid}`);
     if ((pod.spec?.serviceAccountName ?? "default") !== key.name)

@@ -45,6 +45,12 @@ export function forbidden(message: string): KubeApiError {
   return new KubeApiError({ status: "Failure", reason: "Forbidden", code: 403, message });
 }
 
+/** What is not there, said as the API server says it: an edge acts on that. */
+export function notFound(kind: string, name: string): KubeApiError {
+  const message = `${kind} "${name}" not found`;
+  return new KubeApiError({ status: "Failure", reason: "NotFound", code: 404, message, details: { kind, name } });
+}
+
 /** What makes no sense. */
 export function badRequest(message: string): KubeApiError {
   return new KubeApiError({ status: "Failure", reason: "BadRequest", code: 400, message });

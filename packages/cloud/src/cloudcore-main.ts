@@ -1,3 +1,4 @@
+import "./cloudcore-lean-process.ts"; // before all else
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";

@@ -214,8 +214,13 @@ suite(
         },
         status: {},
       });
-      const answer = await ask(protocol.createPod(pod("static-edge-1") as unknown as Pod));
-      assert.equal(protocol.readObjectResp<Pod>(answer.content).spec?.nodeName, NODE);
+      const owner = (kind: string, name: string) => ({ apiVersion: "v1", kind, name, uid: "u" });
+      const ownerReferences = [owner("Node", NODE), owner("Node", OTHER), owner("ConfigMap", "held")];
+      const mirror = pod("static-edge-1", { ownerReferences, finalizers: ["example.com/never"] });
+      const created = protocol.readObjectResp<Pod>((await ask(protocol.createPod(mirror as unknown as Pod))).content);
+      assert.equal(created.spec?.nodeName, NODE);
+      assert.deepEqual(created.metadata?.ownerReferences, [owner("Node", NODE)]);
+      assert.equal(created.metadata?.finalizers, undefined);
       await refused("insert", "default/pod/a", pod("a", { annotations: {} }));
       await refused("insert", "default/pod/b", pod("b", {}, { nodeName: OTHER }));
       await refused(

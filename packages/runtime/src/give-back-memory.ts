@@ -7,7 +7,7 @@ const INTERVAL_MS = 60_000;
 /** Less growth than this, or than a tenth, is not worth the 20 ms that it takes. */
 const GROWN_BYTES_MIN = 2 * 1024 * 1024;
 /** All stands still meanwhile: a larger heap is left to V8, which does it in small steps when it needs room. */
-const HEAP_BYTES_MAX = 64 * 1024 * 1024;
+const HEAP_BYTES_MAX = 24 * 1024 * 1024;
 
 type CollectGarbage = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
 

@@ -40,6 +40,8 @@ export interface WebSocketServerOptions extends WebSocketLinkOptions {
 
 /** TLS handshake, and the request that follows it. */
 const HANDSHAKE_MS = 30_000;
+/** Of all kinds, also those that have not shown a certificate yet; above the 15,000 sessions that one server is to hold. */
+const CONNECTIONS_MAX = 20_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 /**
  * `http/1.1` as ALPN writes it: a length and a name. Node copies it for each connection; of any other form it makes a
@@ -67,6 +69,7 @@ export class WebSocketServer extends Component {
       requestTimeout: HANDSHAKE_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
     });
+    this.#server.maxConnections = CONNECTIONS_MAX;
     // Both the plain socket, for clients that never finish their handshake, and the TLS socket on top of it.
     for (const event of ["connection", "secureConnection"])
       this.#server.on(event, (socket: Socket) => {

@@ -1,4 +1,4 @@
-import { type DeleteOptions, type ObjectKey, type Pod, PODS, type PodStatus } from "@kedge/kube";
+import { type DeleteOptions, type ObjectKey, type ObjectMeta, type Pod, PODS, type PodStatus } from "@kedge/kube";
 import { errorAnswer, okAnswer, unknownPodDelete } from "@kedge/protocol";
 import { hasCode } from "@kedge/runtime";
 import { mergePodStatus } from "./merge-pod-status.ts";
@@ -77,9 +77,16 @@ export const createPod: UpstreamHandler = {
     const account = spec.serviceAccountName || spec.serviceAccount || ""; // the second is the first one's old name
     if (account !== "" || projected || configMaps.size + secrets.size + claims.size > 0)
       throw forbidden("a mirror pod may use no service account, Secret, ConfigMap or volume claim");
-    return withoutManagedFields(await kube.create(PODS, { ...pod, spec: { ...spec, nodeName: node } }, signal));
+    const mirror = { ...pod, metadata: mirrorMetadata(node, metadata), spec: { ...spec, nodeName: node } };
+    return withoutManagedFields(await kube.create(PODS, mirror, signal));
   },
 };
+
+/** A mirror may belong to its node alone, and nothing may hold up its deletion. */
+function mirrorMetadata(node: string, { finalizers: _, ownerReferences = [], ...metadata }: ObjectMeta): ObjectMeta {
+  const owners = ownerReferences.filter(({ kind, name }) => kind === "Node" && name === node);
+  return { ...metadata, ...(owners.length > 0 && { ownerReferences: owners }) };
+}
 
 /** A pod that is gone, or is another one by now, counts as deleted. */
 export const deletePod: UpstreamHandler = {

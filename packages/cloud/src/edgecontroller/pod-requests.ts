@@ -83,8 +83,11 @@ export const createPod: UpstreamHandler = {
 };
 
 /** A mirror may belong to its node alone, and nothing may hold up its deletion. */
-function mirrorMetadata(node: string, { finalizers: _, ownerReferences = [], ...metadata }: ObjectMeta): ObjectMeta {
-  const owners = ownerReferences.filter(({ kind, name }) => kind === "Node" && name === node);
+function mirrorMetadata(node: string, given: ObjectMeta): ObjectMeta {
+  const metadata: ObjectMeta = { ...given };
+  const owners = (given.ownerReferences ?? []).filter(({ kind, name }) => kind === "Node" && name === node);
+  delete metadata.finalizers;
+  delete metadata.ownerReferences;
   return { ...metadata, ...(owners.length > 0 && { ownerReferences: owners }) };
 }
 

@@ -3,6 +3,8 @@
  * and prints one JSON line a figure. Targets: docs/PERFORMANCE.md.
  */
 import { parseArgs } from "node:util";
+import { toError } from "@kedge/runtime";
+import { TestContainerd, TestKubernetes } from "@kedge/testing";
 import { prepareKubernetes } from "../scripts/prepare-kubernetes.ts";
 import { CONTROL_PLANES, TestBed } from "../test/e2e/test-bed.ts";
 import type { StartCloud } from "../test/e2e/test-cloud.ts";
@@ -13,13 +15,24 @@ import { podStart } from "./pod-start.ts";
 import { printFigure } from "./report.ts";
 import { twinLatency } from "./twin-latency.ts";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    plane: { type: "string", default: "kubernetes" },
-    seconds: { type: "string", default: "300" },
-  },
-});
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        plane: { type: "string", default: "kubernetes" },
+        seconds: { type: "string", default: "300" },
+      },
+    });
+  } catch (error) {
+    console.error(
+      `kedge: ${toError(error).message}; usage: ./kedge bench [NAME] [--plane embedded|kubernetes] [--seconds N]`,
+    );
+    process.exit(1);
+  }
+}
+
+const { values, positionals } = readArguments();
 const seconds = Number(values.seconds);
 
 const BENCHES: Readonly<Record<string, (start: StartCloud) => Promise<void>>> = {
@@ -49,8 +62,9 @@ if (!Number.isFinite(seconds) || seconds <= 0) {
 }
 console.error(`kedge: ${await prepareKubernetes()}`);
 const plane = CONTROL_PLANES[values.plane === "kubernetes" ? 1 : 0];
-if (plane === undefined || plane.skip !== false) {
-  console.error(`kedge: cannot measure here: ${plane === undefined ? "no such plane" : plane.skip}`);
+const missing = TestContainerd.missing() || (values.plane === "kubernetes" && TestKubernetes.missing());
+if (plane === undefined || missing !== false) {
+  console.error(`kedge: cannot measure here: ${missing || "no such plane"}; --plane embedded needs no Kubernetes`);
   process.exit(1);
 }
 for (const [name, bench] of Object.entries(BENCHES)) {

@@ -102,6 +102,8 @@ for (const suite of SUITES) {
     tally,
   );
 }
+if (pattern !== undefined && tally.passed + tally.failed + tally.skipped === 0)
+  console.log(`no test file's path contains '${pattern}'`);
 for (const note of tally.notes) console.log(note);
 console.log(`${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`);
 process.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);

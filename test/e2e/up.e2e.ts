@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createServer } from "node:net";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -97,6 +106,37 @@ test(
     assert.deepEqual(await traces(), []);
   },
 );
+
+test("what runs keeps its settings, and a purge keeps what is the user's", { skip, timeout: 120_000 }, async () => {
+  const mine = join(parent, "mine");
+  mkdirSync(mine);
+  writeFileSync(join(mine, "precious"), "");
+  const flags = ["--state-dir", mine, "--node-name", node, "--no-sample", ...(await ports())];
+  await run(kedge, ["up", ...flags]);
+  const said = await complaint([...flags, "--mqtt-port", String(await freePort())]);
+  assert.match(
+    said,
+    /^kedge: this runs already with port \d+ for mqtt: give the same options, or first \.\/kedge down$/,
+  );
+  rmSync(statePaths(mine).run.dir, { recursive: true }); // as after a reboot, but for the processes
+  for (const pid of pidsOf(mine)) process.kill(pid, "SIGKILL");
+  await run(kedge, ["down", "--purge", "--state-dir", mine]);
+  assert.deepEqual(readdirSync(mine), ["precious"]);
+});
+
+/** Processes with this folder in their command line. */
+function pidsOf(folder: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(folder);
+      } catch {
+        return false; // it has ended
+      }
+    })
+    .map(Number);
+}
 
 test("a taken port is one clear sentence, and nothing is started", { skip, timeout: 60_000 }, async () => {
   const taken = createServer().listen(0, "127.0.0.1");

@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { readdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CriClient } from "@kedge/cri";
 import { ManagedProcess, type ProcessName } from "./managed-process.ts";
@@ -7,7 +7,7 @@ import { removeOwnChains } from "./node/cni-chains.ts";
 import { accepts } from "./node/containerd.ts";
 import { unmountBelow } from "./node/unmount-below.ts";
 import { runCommand } from "./run-command.ts";
-import { type StatePaths, statePaths } from "./state-paths.ts";
+import { ownPaths, type StatePaths, statePaths } from "./state-paths.ts";
 import { withLock } from "./up/lock.ts";
 import type { Progress } from "./up/progress.ts";
 import { readRecord } from "./up/up-record.ts";
@@ -33,6 +33,7 @@ export async function down(options: DownOptions, progress: Progress, signal: Abo
     progress.say(`nothing of ours is in ${paths.stateDir}`);
     return;
   }
+  await mkdir(paths.run.dir, { recursive: true, mode: 0o711 }); // gone after a reboot: it is on tmpfs
   await withLock(paths, async () => {
     const stop = async (name: ProcessName) => new ManagedProcess(name, paths).stop(STOP_GRACE_MS, signal);
     await progress.step("sensor and edge agent are stopped", async () => {
@@ -50,7 +51,8 @@ export async function down(options: DownOptions, progress: Progress, signal: Abo
       await progress.step("what they left is removed", async () => {
         await runCommand(["ip", "link", "delete", paths.network.bridge], signal);
         await removeOwnChains(record.foreignChains, signal);
-        await rm(paths.stateDir, { recursive: true, force: true });
+        for (const path of ownPaths(paths)) await rm(path, { recursive: true, force: true });
+        await rmdir(paths.stateDir).catch(() => undefined); // whatever else is in it is the user's
       });
   });
   if (options.purge) rmSync(paths.run.dir, { recursive: true, force: true });

@@ -14,6 +14,8 @@ import { up } from "./up/up.ts";
 import { PORTS_DEFAULT } from "./up/up-options.ts";
 import { nodeNameDefault } from "./up/up-record.ts";
 
+// Whoever reads our output may stop reading (| head): that is no error.
+process.stdout.on("error", () => undefined);
 const life = new AbortController();
 for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => life.abort());
 

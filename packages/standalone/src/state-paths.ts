@@ -65,3 +65,8 @@ export function statePaths(given: string): StatePaths {
     run: { dir: run, containerdSocket: join(run, "containerd.sock"), containerdState: join(run, "containerd") },
   };
 }
+
+/** All that `up` puts into the state directory; nothing else in there is ours to remove. */
+export function ownPaths({ kubeconfig, record, cloud, edge, containerd, images, log }: StatePaths): string[] {
+  return [cloud.dir, edge.dir, containerd.dir, images, log.dir, kubeconfig, record];
+}

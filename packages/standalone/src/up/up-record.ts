@@ -14,7 +14,8 @@ export interface UpRecord {
 export async function readRecord(paths: StatePaths): Promise<UpRecord | undefined> {
   const text = await readFile(paths.record, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-    throw new UserError(`cannot read ${paths.record}: ${error.message}`, "state-dir");
+    const hint = error.code === "EACCES" ? ": it is root's; try sudo" : `: ${error.message}`;
+    throw new UserError(`cannot read ${paths.record}${hint}`, "state-dir");
   });
   if (text === undefined) return undefined;
   try {

@@ -12,7 +12,7 @@ import { startContainerd } from "../node/containerd.ts";
 import { deploySampleApp, deploySampleDevice, sampleAppServes, sampleTwinWentRound } from "../sample/deploy-sample.ts";
 import { importSampleImages, SAMPLE_IMAGE, SANDBOX_IMAGE } from "../sample/sample-image.ts";
 import { SAMPLE_DEVICE, SAMPLE_NAMESPACE, SAMPLE_PORT } from "../sample/sample-objects.ts";
-import { type StatePaths, statePaths } from "../state-paths.ts";
+import { STATE_DIR_DEFAULT, type StatePaths, statePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
 import { waitUntil } from "../wait-until.ts";
 import { withLock } from "./lock.ts";
@@ -51,9 +51,16 @@ async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress
     sensor: new ManagedProcess("sensor", paths),
   };
   const before = await readRecord(paths);
+  const running = (await processes.cloud.pid()) !== undefined || (await processes.edge.pid()) !== undefined;
   expectSameNode(before?.options, options);
+  if (running) expectSameSettings(before?.options, options);
+  if (options.kubeconfig !== undefined) loadKubeconfig(options.kubeconfig); // before anything is remembered
   await expectFreePorts(processes, options);
-  await writeRecord(paths, { options, foreignChains: before?.foreignChains ?? (await foreignChains(signal)) });
+  const sample = options.sample || (running && before?.options.sample === true); // its sensor still runs
+  await writeRecord(paths, {
+    options: { ...options, sample },
+    foreignChains: before?.foreignChains ?? (await foreignChains(signal)),
+  });
 
   progress.say(`Kedge in ${paths.stateDir}`);
   await using kube = await progress.step("control plane and cloudcore", () =>
@@ -89,6 +96,19 @@ function expectSameNode(before: UpOptions | undefined, now: UpOptions): void {
       "or first ./kedge down --purge",
     "node-name",
   );
+}
+
+/** What runs keeps its settings: others would be said, and not be so. */
+function expectSameSettings(before: UpOptions | undefined, now: UpOptions): void {
+  if (before === undefined) return;
+  const names = Object.keys(now.ports) as (keyof UpOptions["ports"])[];
+  const differing = names.find((name) => before.ports[name] !== now.ports[name]);
+  if (differing === undefined && before.kubeconfig === now.kubeconfig) return;
+  const what =
+    differing === undefined
+      ? `with ${before.kubeconfig === undefined ? "its own control plane" : `the cluster of ${before.kubeconfig}`}`
+      : `with port ${before.ports[differing]} for ${differing}`;
+  throw new UserError(`this runs already ${what}: give the same options, or first ./kedge down`, "options");
 }
 
 async function expectFreePorts(processes: Record<"cloud" | "edge", ManagedProcess>, options: UpOptions): Promise<void> {
@@ -211,6 +231,6 @@ Kubeconfig: ${options.kubeconfig ?? paths.kubeconfig}
 Try:
   ${kubectl} get nodes,pods,devices -o wide
   ${kubectl} scale deployment hello --replicas 3
-  ${kubectl} patch device thermometer --type json -p '${change}' && ${kubectl} get devicestatus thermometer -o yaml
-Stop it: ./kedge down`;
+  ${kubectl} patch device thermometer --type json -p '${change}' && sleep 1 && ${kubectl} get devicestatus thermometer -o yaml
+Stop it: ./kedge down${options.stateDir === STATE_DIR_DEFAULT ? "" : ` --state-dir ${options.stateDir}`}`;
 }

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { SECRETS } from "@kedge/kube";
+import { removeCgroups } from "@kedge/standalone";
 import { freePort, TestContainerd, TestKubernetes, TestProcess } from "@kedge/testing";
 import { parseDocument } from "yaml";
-import { removeCgroups } from "./remove-cgroups.ts";
 import { waitForNode } from "./test-cloud.ts";
 import { waitForObject } from "./wait-for-object.ts";
 

@@ -3,9 +3,8 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ContainerState } from "@kedge/cri";
-import { programCommand } from "@kedge/standalone";
+import { programCommand, removeCgroups } from "@kedge/standalone";
 import { freePort, inNetns, TestContainerd, TestProcess } from "@kedge/testing";
-import { removeCgroups } from "./remove-cgroups.ts";
 import type { TestCloud } from "./test-cloud.ts";
 
 const WAIT_MS = 30_000;

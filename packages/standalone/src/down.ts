@@ -1,11 +1,11 @@
 import { rmSync } from "node:fs";
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
 import { CriClient } from "@kedge/cri";
 import { ManagedProcess, type ProcessName } from "./managed-process.ts";
 import { removeOwnChains } from "./node/cni-chains.ts";
 import { accepts } from "./node/containerd.ts";
 import { unmountBelow } from "./node/unmount-below.ts";
+import { removeCgroups } from "./node/remove-cgroups.ts";
 import { runCommand } from "./run-command.ts";
 import { ownPaths, type StatePaths, statePaths } from "./state-paths.ts";
 import { withLock } from "./up/lock.ts";
@@ -14,7 +14,6 @@ import { readRecord } from "./up/up-record.ts";
 import { UserError } from "./user-error.ts";
 
 const STOP_GRACE_MS = 10_000;
-const CGROUP_MOUNTS = "/sys/fs/cgroup";
 
 export interface DownOptions {
   readonly stateDir: string;
@@ -46,7 +45,7 @@ export async function down(options: DownOptions, progress: Progress, signal: Abo
       await stop("cloud");
     });
     await unmountBelow([paths.stateDir, paths.run.dir], signal);
-    await removeCgroups(paths.cgroup);
+    await removeCgroups(paths.cgroup).catch(() => undefined); // in use by somebody else, then: not ours to end
     if (options.purge)
       await progress.step("what they left is removed", async () => {
         await runCommand(["ip", "link", "delete", paths.network.bridge], signal);
@@ -79,18 +78,4 @@ async function removePods(paths: StatePaths, signal: AbortSignal): Promise<void>
       await cri.runtime.removePodSandbox(id, signal);
     }),
   );
-}
-
-/** Removes our cgroup tree from every hierarchy; processes in it have ended. */
-async function removeCgroups(cgroup: string): Promise<void> {
-  const hierarchies = await readdir(CGROUP_MOUNTS).catch(() => []);
-  for (const root of [CGROUP_MOUNTS, ...hierarchies.map((name) => join(CGROUP_MOUNTS, name))])
-    await removeCgroupTree(join(root, cgroup));
-}
-
-async function removeCgroupTree(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined);
-  if (entries === undefined) return;
-  for (const entry of entries) if (entry.isDirectory()) await removeCgroupTree(join(folder, entry.name));
-  await rmdir(folder).catch(() => undefined); // still in use: the kernel says so, and status will show it
 }

@@ -34,3 +34,16 @@ export {
 } from "./response-content.ts";
 export * from "./messages-to-edge.ts";
 export * from "./messages-to-cloud.ts";
+export {
+  type ChannelAgreement,
+  type ChannelOffer,
+  type ControlFrame,
+  decodeControlFrame,
+  encodeControlFrame,
+  formatAgreement,
+  formatOffer,
+  FRAME_DEFLATED,
+  KEDGE_CHANNEL_HEADER,
+  parseAgreement,
+  parseOffer,
+} from "./kedge-channel.ts";

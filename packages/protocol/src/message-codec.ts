@@ -12,7 +12,7 @@ export const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
  * @see `cloud-edge-protocol` §3.1.
  */
 export function encodeMessage(message: Message): string {
-  const { msg_id, parent_msg_id, timestamp, resourceversion, type } = message.header;
+  const { msg_id, parent_msg_id, timestamp, resourceversion, type, seq } = message.header;
   const { source, destination, group, operation, resource } = message.route;
   const content = message.content ?? null;
   const text = JSON.stringify({
@@ -23,6 +23,7 @@ export function encodeMessage(message: Message): string {
       timestamp,
       resourceversion: resourceversion || undefined,
       type: type || undefined,
+      seq,
     },
     route: {
       source: source || undefined,
@@ -65,6 +66,8 @@ function readHeader(header: Record<string, unknown>): MessageHeader {
   const parent = memberString(header["parent_msg_id"], "header.parent_msg_id");
   const version = memberString(header["resourceversion"], "header.resourceversion");
   const type = memberString(header["type"], "header.type");
+  const seq = header["seq"] ?? undefined;
+  if (seq !== undefined && !isStreamNumber(seq)) throw invalidMember("header.seq", seq);
   return {
     msg_id: memberString(header["msg_id"], "header.msg_id") ?? "",
     timestamp: Math.trunc(timestamp),
@@ -72,7 +75,12 @@ function readHeader(header: Record<string, unknown>): MessageHeader {
     ...(version !== undefined && { resourceversion: version }),
     ...(sync === true && { sync }),
     ...(type !== undefined && { type }),
+    ...(seq !== undefined && { seq }),
   };
+}
+
+function isStreamNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 function readRoute(route: Record<string, unknown>): MessageRoute {

@@ -22,6 +22,8 @@ export interface MessageHeader {
   readonly resourceversion?: string | undefined;
   readonly sync?: boolean | undefined;
   readonly type?: string | undefined;
+  /** Edge → cloud, only between our own ends: its number in the stream of the node's outbox. */
+  readonly seq?: number | undefined;
 }
 
 export interface MessageRoute {

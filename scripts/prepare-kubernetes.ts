@@ -3,11 +3,11 @@
  * kube-apiserver and friends are published as source only; a module of our own requires `k8s.io/kubernetes` and points
  * its `k8s.io/*` parts, which that module replaces by folders, at their published twins.
  */
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { go } from "./go-toolchain.ts";
 
 const VERSION = "v1.36.3";
 const PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"] as const;
@@ -69,18 +69,4 @@ async function build(source: string, programs: string): Promise<void> {
     await go(["build", "-trimpath", "-ldflags", flags, "-o", unfinished, `k8s.io/kubernetes/cmd/${program}`], source);
     await rename(unfinished, join(programs, program)); // a build cut short must not look like a program
   }
-}
-
-/** @returns standard output. @throws with the last line of standard error. */
-async function go(args: readonly string[], cwd: string): Promise<string> {
-  const child = spawn("go", args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
-  let [output, complaint] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-4096)));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on("close", resolve);
-    child.on("error", () => reject(new Error("there is no Go toolchain on PATH")));
-  });
-  if (code !== 0) throw new Error(`go ${args[0]} failed: ${complaint.trim().split("\n").at(-1) ?? ""}`);
-  return output;
 }

@@ -42,7 +42,7 @@ export class TestBed implements AsyncDisposable {
   static async start(
     startCloud: StartCloud,
     nodeName: string,
-    options: Pick<EdgeNodeOptions, "mqtt"> = {},
+    options: Omit<EdgeNodeOptions, "name" | "netns"> = {},
   ): Promise<TestBed> {
     await using scope = new AsyncDisposableStack();
     const dir = mkdtempSync(join(tmpdir(), "kedge-e2e-"));

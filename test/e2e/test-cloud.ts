@@ -15,7 +15,12 @@ export interface CloudPorts {
   readonly https: number;
 }
 
-/** A Kubernetes API with our cloudcore on it; cloudcore can be killed and started again. */
+/** The command that runs cloudcore with this configuration file. */
+export type CloudProgram = (configFile: string) => readonly string[];
+
+export const OUR_CLOUD: CloudProgram = (configFile) => [...programCommand("cloudcore"), "--config", configFile];
+
+/** A Kubernetes API with cloudcore on it; cloudcore can be killed and started again. */
 export interface TestCloud extends AsyncDisposable {
   readonly kube: KubeClient;
   readonly kubeconfig: string;
@@ -26,8 +31,12 @@ export interface TestCloud extends AsyncDisposable {
   token(): Promise<string>;
   /** SIGKILL; with the embedded control plane the API goes, too. */
   kill(): Promise<void>;
-  /** Resolves once the API answers and the token is there. */
-  start(): Promise<void>;
+  /**
+   * Resolves once the API answers and the token is there.
+   *
+   * @param program on real Kubernetes, another than until now: it finds configuration, certificates and the cluster's state.
+   */
+  start(program?: CloudProgram): Promise<void>;
   readonly pid: number | undefined;
   logTail(): string;
 }
@@ -66,21 +75,24 @@ class ProcessCloud implements TestCloud {
   readonly address: string;
   readonly ports: CloudPorts;
   readonly kubeconfig: string;
-  readonly #command: readonly string[];
+  readonly #configFile: string;
   readonly #logFile: string;
   readonly #scope: AsyncDisposableStack;
+  #program: CloudProgram;
   #process: TestProcess | undefined;
   #kube: KubeClient | undefined;
 
   constructor(
-    facts: { address: string; ports: CloudPorts; kubeconfig: string; command: readonly string[]; logFile: string },
+    facts: { address: string; ports: CloudPorts; kubeconfig: string; configFile: string; logFile: string },
+    program: CloudProgram,
     scope: AsyncDisposableStack,
   ) {
     this.address = facts.address;
     this.ports = facts.ports;
     this.kubeconfig = facts.kubeconfig;
-    this.#command = facts.command;
+    this.#configFile = facts.configFile;
     this.#logFile = facts.logFile;
+    this.#program = program;
     this.#scope = scope;
   }
 
@@ -89,9 +101,10 @@ class ProcessCloud implements TestCloud {
     return this.#kube;
   }
 
-  async start(): Promise<void> {
-    const [program = "", ...args] = this.#command;
-    this.#process = TestProcess.start("cloud", program, args, this.#logFile);
+  async start(program: CloudProgram = this.#program): Promise<void> {
+    this.#program = program;
+    const [command = "", ...args] = program(this.#configFile);
+    this.#process = TestProcess.start("cloud", command, args, this.#logFile);
     await Promise.race([this.#ready(), this.#process.ended.then((how) => Promise.reject(new Error(how)))]).catch(
       (error: unknown) => {
         throw new Error(`the cloud did not become ready:\n${this.logTail()}`, { cause: error });
@@ -155,42 +168,46 @@ async function ports(): Promise<CloudPorts> {
 export const startEmbeddedCloud: StartCloud = async (dir, address) => {
   const kubeconfig = join(dir, "admin.kubeconfig");
   const cloudPorts = await ports();
-  const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
-  const command = [
+  const apiPort = String(await freePort());
+  const program: CloudProgram = (file) => [
     ...programCommand("kedge"),
     "control-plane",
     "--state-dir",
     dir,
     "--api-port",
-    String(await freePort()),
+    apiPort,
     "--config",
-    config,
+    file,
   ];
-  const facts = { address, ports: cloudPorts, kubeconfig, command, logFile: join(dir, "cloud.log") };
-  const cloud = new ProcessCloud(facts, new AsyncDisposableStack());
+  const configFile = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
+  const facts = { address, ports: cloudPorts, kubeconfig, configFile, logFile: join(dir, "cloud.log") };
+  const cloud = new ProcessCloud(facts, program, new AsyncDisposableStack());
   await cloud.start();
   return cloud;
 };
 
-/** Real Kubernetes with its own controllers and scheduler, and our cloudcore as a program of its own. */
-export const startKubernetesCloud: StartCloud = async (dir, address) => {
-  await using scope = new AsyncDisposableStack();
-  const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true }));
-  await kubernetes.kubectl("apply", "-f", join(root, "manifests/crds"));
-  const cloudPorts = await ports();
-  const kubeconfig = kubernetes.adminKubeconfig;
-  const config = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
-  const command = [...programCommand("cloudcore"), "--config", config];
-  const facts = { address, ports: cloudPorts, kubeconfig, command, logFile: join(dir, "cloud.log") };
-  const cloud = new ProcessCloud(facts, scope.move());
-  try {
-    await cloud.start();
-  } catch (error) {
-    await cloud[Symbol.asyncDispose]();
-    throw error;
-  }
-  return cloud;
-};
+/** Real Kubernetes with its own controllers and scheduler, and cloudcore as a program of its own. */
+export function kubernetesCloud(program: CloudProgram): StartCloud {
+  return async (dir, address) => {
+    await using scope = new AsyncDisposableStack();
+    const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true }));
+    await kubernetes.kubectl("apply", "-f", join(root, "manifests/crds"));
+    const cloudPorts = await ports();
+    const kubeconfig = kubernetes.adminKubeconfig;
+    const configFile = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
+    const facts = { address, ports: cloudPorts, kubeconfig, configFile, logFile: join(dir, "cloud.log") };
+    const cloud = new ProcessCloud(facts, program, scope.move());
+    try {
+      await cloud.start();
+    } catch (error) {
+      await cloud[Symbol.asyncDispose]();
+      throw error;
+    }
+    return cloud;
+  };
+}
+
+export const startKubernetesCloud: StartCloud = kubernetesCloud(OUR_CLOUD);
 
 /** Resolves when the node's Ready condition has this status. */
 export function waitForNode(

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ContainerState } from "@kedge/cri";
@@ -9,15 +9,25 @@ import type { TestCloud } from "./test-cloud.ts";
 
 const WAIT_MS = 30_000;
 const POLL_MS = 50;
+const CGROUPS = "/sys/fs/cgroup";
+
+/** The command that runs an agent with this configuration file. */
+export type EdgeProgram = (configFile: string) => readonly string[];
+
+export const OUR_EDGE: EdgeProgram = (configFile) => [...programCommand("edgecore"), "--config", configFile];
 
 export interface EdgeNodeOptions {
   readonly name: string;
+  /** Default: {@link OUR_EDGE}. */
+  readonly program?: EdgeProgram;
   /** Runs containerd and agent in this network namespace. */
   readonly netns?: string;
+  /** A command that runs another in further namespaces; containerd and agent live in there. */
+  readonly enter?: readonly string[];
   readonly mqtt?: { readonly mode: 0 | 1 | 2; readonly external?: string };
 }
 
-/** An edge host: a containerd and an agent of ours. The agent can be killed and started again; containers go on. */
+/** An edge host: a containerd and an agent. The agent can be killed and started again; containers go on. */
 export class TestEdgeNode implements AsyncDisposable {
   readonly name: string;
   readonly containerd: TestContainerd;
@@ -27,7 +37,8 @@ export class TestEdgeNode implements AsyncDisposable {
   readonly #config: string;
   readonly #cgroup: string;
   readonly #logFile: string;
-  readonly #netns: string | undefined;
+  readonly #enter: readonly string[];
+  #program: EdgeProgram;
   #agent: TestProcess | undefined;
 
   private constructor(options: EdgeNodeOptions, containerd: TestContainerd, mqttPort: number) {
@@ -38,7 +49,8 @@ export class TestEdgeNode implements AsyncDisposable {
     this.#config = join(containerd.root, "edgecore.yaml");
     this.#cgroup = `/kedge-test-${containerd.bridge}`;
     this.#logFile = join(containerd.root, "edgecore.log");
-    this.#netns = options.netns;
+    this.#enter = [...(options.enter ?? []), ...inNetns(options.netns, [])];
+    this.#program = options.program ?? OUR_EDGE;
   }
 
   static missing(): string | false {
@@ -48,11 +60,14 @@ export class TestEdgeNode implements AsyncDisposable {
   /** Starts containerd and the agent, which joins `cloud` with its token. */
   static async join(cloud: TestCloud, options: EdgeNodeOptions): Promise<TestEdgeNode> {
     await using scope = new AsyncDisposableStack();
-    const { netns } = options;
-    const containerd = scope.use(await TestContainerd.start(netns === undefined ? {} : { netns }));
+    const { netns, enter } = options;
+    const containerd = scope.use(
+      await TestContainerd.start({ ...(netns !== undefined && { netns }), ...(enter !== undefined && { enter }) }),
+    );
     const mqttPort = await freePort();
     const node = scope.use(new TestEdgeNode(options, containerd, mqttPort));
     await node.#writeConfig(cloud, options, mqttPort);
+    if (options.program !== undefined) await makeCgroup(node.#cgroup); // ours makes it itself
     await node.startAgent();
     scope.move();
     return node;
@@ -77,6 +92,9 @@ export class TestEdgeNode implements AsyncDisposable {
             podLogsDir: at("pod-logs"),
             staticPodPath: at("manifests"),
             cgroupRoot: this.#cgroup,
+            readOnlyPort: await freePort(),
+            volumePluginDir: at("volume-plugins"),
+            makeIPTablesUtilChains: false,
           },
         },
         edgeHub: {
@@ -98,10 +116,11 @@ export class TestEdgeNode implements AsyncDisposable {
     writeFileSync(this.#config, JSON.stringify(config), { mode: 0o600 });
   }
 
-  async startAgent(): Promise<void> {
-    const command = [...programCommand("edgecore"), "--config", this.#config];
-    const [program = "", ...args] = inNetns(this.#netns, command);
-    this.#agent = TestProcess.start(`edgecore ${this.name}`, program, args, this.#logFile);
+  /** @param program another than until now: it finds configuration, certificates, database and containers. */
+  async startAgent(program: EdgeProgram = this.#program): Promise<void> {
+    this.#program = program;
+    const [command = "", ...args] = [...this.#enter, ...program(this.#config)];
+    this.#agent = TestProcess.start(`edgecore ${this.name}`, command, args, this.#logFile);
     await Promise.resolve();
   }
 
@@ -156,4 +175,11 @@ export class TestEdgeNode implements AsyncDisposable {
     await this.containerd[Symbol.asyncDispose]();
     await removeCgroups(this.#cgroup);
   }
+}
+
+/** In every hierarchy of this machine. */
+async function makeCgroup(cgroup: string): Promise<void> {
+  const hierarchies = await readdir(CGROUPS, { withFileTypes: true });
+  for (const { name } of hierarchies.filter((entry) => entry.isDirectory()))
+    await mkdir(join(CGROUPS, name, cgroup), { recursive: true });
 }

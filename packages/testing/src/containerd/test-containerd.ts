@@ -21,6 +21,13 @@ const START_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 10_000;
 const NEEDED = ["/usr/bin/containerd", "/usr/sbin/runc", "/usr/lib/cni/bridge", "/bin/busybox"];
 
+export interface TestContainerdOptions {
+  /** A network namespace that the test made: the daemon, and so bridge and pods, live in there. */
+  readonly netns?: string;
+  /** A command that runs another in namespaces that the test made: the daemon and its mounts live in there. */
+  readonly enter?: readonly string[];
+}
+
 /** A containerd of its own: root, socket, bridge, images. Disposing leaves no process, mount, link or file. */
 export class TestContainerd implements AsyncDisposable {
   /** Scratch folder that goes with it; give tests folders in here. */
@@ -30,11 +37,11 @@ export class TestContainerd implements AsyncDisposable {
   /** Also the name for a cgroup of the test's own, which goes with it. */
   readonly bridge: string;
   readonly #socket: string;
-  readonly #netns: string | undefined;
+  readonly #enter: readonly string[];
   #process: ChildProcess | undefined;
 
-  private constructor(root: string, bridge: string, netns: string | undefined) {
-    this.#netns = netns;
+  private constructor(root: string, bridge: string, enter: readonly string[]) {
+    this.#enter = enter;
     this.root = root;
     this.bridge = bridge;
     this.#socket = join(root, "c.sock");
@@ -49,12 +56,11 @@ export class TestContainerd implements AsyncDisposable {
     return absent.length === 0 ? false : `needs ${absent.join(", ")}`;
   }
 
-  /** @param netns a network namespace that the test made: the daemon, and so bridge and pods, live in there. */
-  static async start({ netns }: { netns?: string } = {}): Promise<TestContainerd> {
+  static async start({ netns, enter = [] }: TestContainerdOptions = {}): Promise<TestContainerd> {
     const root = await mkdtemp(join(tmpdir(), "kedge-containerd-"));
     const tag = randomBytes(4).toString("hex");
     await using scope = new AsyncDisposableStack();
-    const containerd = scope.use(new TestContainerd(root, `kt${tag}`, netns));
+    const containerd = scope.use(new TestContainerd(root, `kt${tag}`, [...enter, ...inNetns(netns, [])]));
     await containerd.#writeConfig(tag);
     await containerd.startDaemon();
     await containerd.importImages([await pauseImage(PAUSE_IMAGE), await busyboxImage(TEST_IMAGE)]);
@@ -75,8 +81,7 @@ export class TestContainerd implements AsyncDisposable {
 
   /** Starts the daemon again after {@link stopDaemon}; containers went on meanwhile. */
   async startDaemon(): Promise<void> {
-    const command = ["containerd", "--config", join(this.root, "config.toml")];
-    const [program = "", ...args] = inNetns(this.#netns, command);
+    const [program, ...args] = [...this.#enter, "containerd", "--config", join(this.root, "config.toml")];
     const child = spawn(program, args, {
       stdio: ["ignore", "ignore", "pipe"],
     });

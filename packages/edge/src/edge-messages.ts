@@ -70,6 +70,8 @@ export type EdgeMessages = {
 /** Told to whoever listens, not kept: each says that it is worth asking again. */
 export type EdgeNotices = {
   "hub/connection": { connected: boolean };
+  /** A try to join or to connect failed. `lasting`: not before somebody changes something. */
+  "hub/failure": { code: string; message: string; fix: string; lasting: boolean };
   /** The stored pod changed, or is gone. */
   "meta/podChanged": { key: ObjectKey };
   /** Another stored object changed, or is gone; `type` as in `meta/list`. */

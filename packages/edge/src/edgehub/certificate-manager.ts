@@ -32,6 +32,7 @@ const CHECK_MS_MAX = 60 * 60 * 1000;
 export class CertificateManager {
   readonly #config: CertificateConfig;
   readonly #deps: CertificateDeps;
+  #saidJoining = false;
 
   constructor(config: CertificateConfig, deps: CertificateDeps) {
     this.#config = config;
@@ -62,7 +63,9 @@ export class CertificateManager {
       );
       return stored.identity;
     }
-    this.#deps.logger.info({ server: this.#config.httpServer, why: reasonOf(stored) }, "joining with the token");
+    if (!this.#saidJoining)
+      this.#deps.logger.info({ server: this.#config.httpServer, why: reasonOf(stored) }, "joining with the token");
+    this.#saidJoining = true; // once: what comes of each try, the failure says
     const { joinWithToken, nodeExists } = await import("./obtain-certificate.ts"); // needed once in a node's life
     try {
       await joinWithToken(this.#config, token, signal);
@@ -78,6 +81,7 @@ export class CertificateManager {
         code: "BadCertificate",
         reason: reasonOf(joined),
       });
+    this.#saidJoining = false;
     this.#deps.logger.info({ notAfter: new Date(joined.notAfterMs).toISOString() }, "certificate obtained");
     this.#deps.onTokenUsed?.();
     if (!(await this.#deps.isKnownNode()) && (await nodeExists(this.#config, joined.identity, signal)) === true)

@@ -7,7 +7,8 @@ import type { EdgeBus } from "../edge-messages.ts";
 import { type CertificateConfig, CertificateManager } from "./certificate-manager.ts";
 import { DownstreamRouter } from "./downstream-router.ts";
 import { explainFailure } from "./explain-failure.ts";
-import type { HubError } from "./hub-error.ts";
+import { FailureLog } from "./failure-log.ts";
+import { HubError } from "./hub-error.ts";
 import { ReconnectPolicy } from "./reconnect-policy.ts";
 import { type UpstreamConfig, UpstreamQueue } from "./upstream-queue.ts";
 
@@ -48,13 +49,14 @@ export class EdgeHub extends Component {
   #link: WebSocketLink | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #shortLinks = 0;
-  #toldFailure = "";
+  readonly #failures: FailureLog;
 
   private constructor(config: EdgeHubConfig, deps: EdgeHubDeps) {
     super();
     const clock = deps.clock ?? systemClock;
     this.#config = config;
     this.#deps = { ...deps, clock };
+    this.#failures = new FailureLog({ ...deps, clock });
     const { nodeName, handshakeTimeoutMs, certificate } = config;
     const { logger, onTokenUsed } = deps;
     this.#certificates = new CertificateManager(
@@ -94,8 +96,8 @@ export class EdgeHub extends Component {
     } catch (error) {
       signal.throwIfAborted();
       const failure = explainFailure(error, this.#config.certificate.httpServer);
+      this.#failures.tell(failure, 0);
       if (!failure.retryable) throw failure;
-      this.#tell(failure, 0);
     }
   }
 
@@ -126,7 +128,7 @@ export class EdgeHub extends Component {
         if (this.signal.aborted) return;
         const failure = explainFailure(error, this.#config.server);
         waitMs = this.#policy.afterFailure(failure, clock.monotonic());
-        this.#tell(failure, waitMs);
+        this.#failures.tell(failure, waitMs);
       }
       await clock.sleep(waitMs, this.signal).catch(() => undefined);
     }
@@ -157,7 +159,7 @@ export class EdgeHub extends Component {
   async #serve(link: WebSocketLink): Promise<LinkClosed> {
     const { logger } = this.#deps;
     this.#link = link;
-    this.#toldFailure = "";
+    this.#failures.healed();
     logger.info({ server: this.#config.server }, "connected to the cloud");
     const sending = this.#upstream.serve(link, this.signal);
     this.#notify(true);
@@ -182,21 +184,16 @@ export class EdgeHub extends Component {
     this.#shortLinks = livedMs < SHORT_LINK_MS ? this.#shortLinks + 1 : 0;
     const facts = { reason, detail, livedMs: Math.round(livedMs) };
     if (!this.signal.aborted) this.#deps.logger.warn(facts, "connection to the cloud ended");
+    const { nodeName } = this.#config;
     if (this.#shortLinks === SHORT_LINKS_SUSPICIOUS)
-      this.#deps.logger.error(
-        { nodeName: this.#config.nodeName },
-        `the cloud ends our connection again and again: does another host use the node name ${this.#config.nodeName}? If so give one of them another hostnameOverride`,
+      this.#failures.tell(
+        new HubError(
+          `the cloud ends our connection again and again: does another host use the node name ${nodeName}? If so give one of them another hostnameOverride`,
+          { code: "DuplicateName", nodeName },
+        ),
+        0,
       );
     return this.#policy.afterLink(livedMs, this.#deps.clock.monotonic());
-  }
-
-  /** The same failure again and again is worth one line. */
-  #tell(failure: HubError, retryMs: number): void {
-    const cause = failure.cause instanceof Error ? failure.cause.message : undefined;
-    const facts = { code: failure.code, retryMs: Math.round(retryMs), cause };
-    if (failure.message === this.#toldFailure) this.#deps.logger.debug(facts, failure.message);
-    else this.#deps.logger.error(facts, failure.message);
-    this.#toldFailure = failure.message;
   }
 
   async #rotate(): Promise<void> {

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { silentLogger } from "@kedge/runtime";
 import { connectWebSocket, type TlsIdentity } from "@kedge/transport";
-import { explainFailure } from "./explain-failure.ts";
+import { explainFailure, fixFor } from "./explain-failure.ts";
 import type { HubError } from "./hub-error.ts";
 import { TestAuthority, TestCloud } from "./test-cloud.test-data.ts";
 
@@ -96,6 +96,16 @@ const cases: readonly Case[] = [
     },
   },
   {
+    name: "a cloud that has as many nodes as it may",
+    code: "ServerRefused",
+    says: /serves 2 nodes already .*; raise modules.cloudHub.nodeLimit in cloudcore.yaml, or take nodes away$/,
+    make: (cloud, identity) => {
+      const reason = "this cloudcore serves 2 nodes already (modules.cloudHub.nodeLimit)";
+      cloud.admit = () => ({ httpStatus: 503, reason });
+      return failure(cloud.server, identity);
+    },
+  },
+  {
     name: "a host that stays silent",
     code: "Unreachable",
     says: /does not answer: check routes and firewalls/,
@@ -117,6 +127,7 @@ for (const { name, code, says, make, server } of cases)
     const error = await make(cloud, await cloud.authority.identity(CLIENT));
     assert.equal(error.code, code, `${error.message}: ${String(error.cause)}`);
     assert.match(error.message, says);
+    assert.ok(error.message.endsWith(fixFor(error)), "what is to do is the message's end");
   });
 
 test("a name that does not resolve is told so", () => {

@@ -11,6 +11,39 @@ const UNKNOWN_AUTHORITY = new Set([
   "CERT_SIGNATURE_FAILURE",
 ]);
 
+/** The one thing to do for each cause; for {@link explainFailure}'s messages, and for programs that show cause and cure apart. */
+const FIXES: Readonly<Record<Exclude<HubError["code"], "ServerRefused">, string>> = {
+  NotConnected: "wait for the connection",
+  Timeout: "see cloudcore's log; the question is asked again",
+  QueueFull: "wait for the cloud to be back",
+  NameNotResolved: "check the address and this host's DNS",
+  ConnectionRefused: "check the address, and that cloudcore runs",
+  Unreachable: "check routes and firewalls between here and there",
+  WrongServerName: "add this one to advertiseAddress or dnsNames in cloudcore.yaml",
+  UnknownAuthority: "if the cloud was set up anew, join again with a new token",
+  ClockWrong: "set the clock",
+  ServerCertificateExpired: "check the clock, else renew cloudcore's certificate",
+  HungUp:
+    "most likely it does not accept this node's certificate, then join again with a new token; else something between here and there cuts connections",
+  CertificateRejected: "if it has expired or the cloud was set up anew, join again with a new token",
+  ConnectFailed: "see cloudcore's log",
+  NoCertificate: "set edgeHub.token to a token from `keadm gettoken`",
+  TokenMalformed: "copy the join token whole, as `keadm gettoken` prints it",
+  TokenExpired: "get a new token with `keadm gettoken` and set it in edgeHub.token",
+  TokenRefused: "get a new token with `keadm gettoken` and set it in edgeHub.token",
+  CaHashMismatch: "check the address and get a new token with `keadm gettoken`",
+  BadConfig: "correct this key of edgecore.yaml",
+  BadCertificate: "see cloudcore's log, then join again with a new token",
+  DuplicateName: "give one of the two hosts another hostnameOverride",
+};
+
+/** What to do about a failure, without saying again what it is. */
+export function fixFor({ details, cause }: HubError): string {
+  if (details.code !== "ServerRefused") return FIXES[details.code];
+  const says = cause instanceof LinkError && cause.details.code === "Refused" ? cause.details.reason : "";
+  return refusalFix(details.httpStatus, says);
+}
+
 /**
  * What went wrong between us and the cloud, as one cause and one thing to do.
  *
@@ -27,12 +60,12 @@ export function explainFailure(thrown: unknown, address: string): HubError {
     case "EAI_AGAIN":
     case "EAI_FAIL":
     case "EAI_NONAME":
-      return failure(`the name in ${address} cannot be resolved: check the address and this host's DNS`, {
+      return failure(`the name in ${address} cannot be resolved: ${FIXES.NameNotResolved}`, {
         code: "NameNotResolved",
         host: address,
       });
     case "ECONNREFUSED":
-      return failure(`nothing listens at ${address}: check the address, and that cloudcore runs`, {
+      return failure(`nothing listens at ${address}: ${FIXES.ConnectionRefused}`, {
         code: "ConnectionRefused",
         address,
       });
@@ -40,43 +73,40 @@ export function explainFailure(thrown: unknown, address: string): HubError {
     case "ENETUNREACH":
     case "ETIMEDOUT":
     case "ConnectTimeout":
-      return failure(`${address} does not answer: check routes and firewalls between here and there`, {
+      return failure(`${address} does not answer: ${FIXES.Unreachable}`, {
         code: "Unreachable",
         address,
       });
     case "ERR_TLS_CERT_ALTNAME_INVALID":
-      return failure(
-        `the certificate of ${address} is for another name: add this one to advertiseAddress or dnsNames in cloudcore.yaml`,
-        { code: "WrongServerName", address },
-      );
+      return failure(`the certificate of ${address} is for another name: ${FIXES.WrongServerName}`, {
+        code: "WrongServerName",
+        address,
+      });
     case "CERT_NOT_YET_VALID":
-      return failure(`the certificate of ${address} is not valid yet by this host's clock: set the clock`, {
+      return failure(`the certificate of ${address} is not valid yet by this host's clock: ${FIXES.ClockWrong}`, {
         code: "ClockWrong",
         address,
       });
     case "CERT_HAS_EXPIRED":
       return failure(
-        `the certificate of ${address} has expired by this host's clock: check the clock, else renew cloudcore's certificate`,
+        `the certificate of ${address} has expired by this host's clock: ${FIXES.ServerCertificateExpired}`,
         { code: "ServerCertificateExpired", address },
       );
   }
   // A Node server says no more than this to a certificate that it refuses.
   if (code === "ECONNRESET" || code === "EPIPE")
-    return failure(
-      `${address} hung up before it answered: most likely it does not accept this node's certificate, then join again with a new token; else something between here and there cuts connections`,
-      { code: "HungUp", address },
-    );
+    return failure(`${address} hung up before it answered: ${FIXES.HungUp}`, { code: "HungUp", address });
   if (UNKNOWN_AUTHORITY.has(code))
-    return failure(
-      `${address} shows a certificate of another authority than ours: if the cloud was set up anew, join again with a new token`,
-      { code: "UnknownAuthority", address },
-    );
+    return failure(`${address} shows a certificate of another authority than ours: ${FIXES.UnknownAuthority}`, {
+      code: "UnknownAuthority",
+      address,
+    });
   // The peer's TLS alerts, such as ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED or ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED.
   if (/ALERT.*(CERTIFICATE|UNKNOWN_CA)/.test(code))
-    return failure(
-      `${address} does not accept this node's certificate: if it has expired or the cloud was set up anew, join again with a new token`,
-      { code: "CertificateRejected", address },
-    );
+    return failure(`${address} does not accept this node's certificate: ${FIXES.CertificateRejected}`, {
+      code: "CertificateRejected",
+      address,
+    });
   return failure(`cannot connect to ${address}: ${error.message}`, { code: "ConnectFailed", address });
 }
 
@@ -94,17 +124,23 @@ function explainRefusal(refusal: LinkError): HubError {
   const { httpStatus, reason, retryAfterSeconds } = details;
   const says = reason === "" ? "" : `: ${reason}`;
   const retryAfterMs = retryAfterSeconds === undefined ? undefined : retryAfterSeconds * 1000;
-  const todo: Record<number, string> = {
+  return new HubError(
+    `the cloud refused this node with HTTP status ${httpStatus}${says}; ${refusalFix(httpStatus, reason)}`,
+    { code: "ServerRefused", httpStatus, retryAfterMs },
+    { cause: refusal },
+  );
+}
+
+/** @param reason the cloud's own words: one status may have several causes, and only one of them is told. */
+function refusalFix(httpStatus: number, reason: string): string {
+  if (reason.includes("nodeLimit")) return "raise modules.cloudHub.nodeLimit in cloudcore.yaml, or take nodes away";
+  const fixes: Readonly<Record<number, string>> = {
     401: "join again with a new token",
     403: "check that the certificate is this node's, or join again with a new token",
     404: "check that websocket.server names cloudcore's WebSocket port, 10000 by default",
     409: "another host uses this node's name: give one of them another hostnameOverride",
-    429: "too many nodes at once, or the cloud's nodeLimit is reached: raise it if this stays",
+    429: "too many nodes come at once: we try again when the cloud wants us to",
     503: "the cloud is busy or starting: we try again",
   };
-  return new HubError(
-    `the cloud refused this node with HTTP status ${httpStatus}${says}; ${todo[httpStatus] ?? "see cloudcore's log"}`,
-    { code: "ServerRefused", httpStatus, retryAfterMs },
-    { cause: refusal },
-  );
+  return fixes[httpStatus] ?? "see cloudcore's log";
 }

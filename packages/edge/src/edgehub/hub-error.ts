@@ -27,6 +27,7 @@ export class HubError extends CodedError<
   | { readonly code: "CaHashMismatch"; readonly expected: string; readonly found: string }
   | { readonly code: "BadConfig"; readonly path: string }
   | { readonly code: "BadCertificate"; readonly reason: string }
+  | { readonly code: "DuplicateName"; readonly nodeName: string }
 > {
   override readonly retryable = !NEEDS_SOMEBODY.has(this.details.code);
 }

@@ -2,7 +2,7 @@ import { MESSAGE_BYTES_MAX } from "@kedge/protocol";
 import { WebSocket } from "ws";
 import { LinkError } from "./link-error.ts";
 import { channelTls, type TlsIdentity } from "./tls-options.ts";
-import { WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
+import { type ResponseHeaders, WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
 
 export interface ConnectOptions extends WebSocketLinkOptions {
   /** `wss://host:port/<project>/<node>/events`. */
@@ -43,10 +43,12 @@ export async function connectWebSocket(options: ConnectOptions, signal: AbortSig
     );
   const timer = setTimeout(late, handshakeTimeoutMs);
   signal.addEventListener("abort", abort, { once: true });
+  let responseHeaders: ResponseHeaders = {};
+  socket.once("upgrade", (response) => void (responseHeaders = response.headers));
   socket.once("open", () => {
     // The link takes over in this very turn, so that no message is lost in between.
     socket.off("error", fail);
-    resolve(new WebSocketLink(socket, options));
+    resolve(new WebSocketLink(socket, options, responseHeaders));
   });
   const fail = (error: Error) => reject(connectFailed(url, error));
   socket.on("error", fail);

@@ -3,6 +3,7 @@ import { CodedError } from "@kedge/runtime";
 /** Why a link could not be opened, or could not carry a message. */
 export class LinkError extends CodedError<
   | { readonly code: "NotConnected" }
+  | { readonly code: "NotAgreed" }
   | { readonly code: "QueueFull"; readonly waiting: number; readonly waitingMax: number }
   /** The server answered the request to open a channel with this HTTP status, and says why in `reason`. */
   | {
@@ -14,7 +15,7 @@ export class LinkError extends CodedError<
   | { readonly code: "ConnectFailed"; readonly url: string; readonly cause: string }
   | { readonly code: "ConnectTimeout"; readonly url: string; readonly timeoutMs: number }
 > {
-  override readonly retryable = true;
+  override readonly retryable = this.details.code !== "NotAgreed";
 }
 
 /** Why a link ended. Who ends it first gives the reason. */

@@ -34,7 +34,7 @@ async function startServer(changes: Partial<WebSocketServerOptions> = {}) {
       host: "127.0.0.1",
       port: 0,
       tls: serverTls,
-      admit: () => undefined,
+      admit: () => ({}),
       onLink: (link, request) => {
         links.push(link);
         firstLink.resolve({ link, request });
@@ -117,7 +117,7 @@ test("W3: whom the server does not admit is told why and cut off", { timeout: 20
     reason: "this instance serves 500 nodes already",
     retryAfterSeconds: 7,
   };
-  const { server, links } = await startServer({ admit: () => refusal });
+  const { server, links } = await startServer({ admit: () => ({ refusal }) });
   await using _server = server;
   await assert.rejects(dial(server), {
     details: { code: "Refused", httpStatus: 503, reason: refusal.reason, retryAfterSeconds: 7 },
@@ -308,4 +308,49 @@ test("confirms that the peer has read what was sent, and says so if nobody knows
   client.terminate("cut");
   await assert.rejects(unknown, (error) => hasCode(error, "NotConnected"));
   await assert.rejects(client.confirm(), (error) => hasCode(error, "NotConnected"));
+});
+
+test("the server's answer carries headers of its own, also if it takes its time", { timeout: 20_000 }, async () => {
+  const admit = async () => {
+    await new Promise(setImmediate);
+    return { responseHeaders: { "Kedge-Channel": "1; epoch=7; applied=3" } };
+  };
+  const { server, firstLink } = await startServer({ admit });
+  await using _server = server;
+  await using client = await dial(server);
+  assert.equal(client.responseHeaders["kedge-channel"], "1; epoch=7; applied=3");
+  const { link } = await firstLink;
+  assert.deepEqual(link.responseHeaders, {});
+});
+
+test("a failing admission refuses, and the server goes on", { timeout: 20_000 }, async () => {
+  const { server } = await startServer({ admit: () => Promise.reject(new Error("no API server")) });
+  await using _server = server;
+  await assert.rejects(dial(server), { code: "Refused" });
+  await assert.rejects(dial(server), { code: "Refused" });
+});
+
+test("ends that agree say more than messages, in order with them", { timeout: 20_000 }, async () => {
+  const { server, firstLink } = await startServer();
+  await using _server = server;
+  await using client = await dial(server);
+  await assert.rejects(client.sendControl({ kind: "renewLease", request: 1 }), { code: "NotAgreed" });
+  const { link } = await firstLink;
+  const seen: unknown[] = [];
+  const done = deferred();
+  link.agree({ onControl: (frame) => void seen.push(frame.kind === "renewLease" ? frame.request : frame) });
+  link.receive(({ content }) => {
+    seen.push(content);
+    if (content === "last") done.resolve();
+  });
+  client.agree({ onControl: () => undefined });
+  await Promise.all([
+    client.send(message("first")),
+    client.sendControl({ kind: "renewLease", request: 1 }),
+    client.send(message("second")),
+    client.sendControl({ kind: "renewLease", request: 2 }),
+    client.send(message("last")),
+  ]);
+  await done.promise;
+  assert.deepEqual(seen, ["first", 1, "second", 2, "last"]);
 });

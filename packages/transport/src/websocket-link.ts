@@ -1,4 +1,12 @@
-import { decodeMessage, encodeMessage, type Message, ProtocolError } from "@kedge/protocol";
+import {
+  type ControlFrame,
+  decodeControlFrame,
+  decodeMessage,
+  encodeControlFrame,
+  encodeMessage,
+  type Message,
+  ProtocolError,
+} from "@kedge/protocol";
 import { deferred, type Logger, toError } from "@kedge/runtime";
 import type { WebSocket } from "ws";
 import { LinkError, type LinkClosed } from "./link-error.ts";
@@ -32,16 +40,30 @@ export interface WebSocketLinkOptions {
 /** What a link calls with each message, in order. While it waits, the next waits; the peer feels it when many do. */
 export type MessageHandler = (message: Message) => void | Promise<void>;
 
+/** What our own ends have agreed on in the headers that open the channel: `docs/adr/0006`. */
+export interface LinkAgreement {
+  /** Gets what the peer says beside messages, in order with them. */
+  readonly onControl: (frame: ControlFrame) => void;
+}
+
+/** Lower-case names. */
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+const NO_HEADERS: ResponseHeaders = {};
+
 /** One WebSocket that carries messages; the same at both ends. */
 export class WebSocketLink implements AsyncDisposable {
   /** Resolves when the link is over; never rejects. */
   readonly closed: Promise<LinkClosed>;
+  /** At the end that dialled: those of the answer that opened the channel. */
+  readonly responseHeaders: ResponseHeaders;
   readonly #socket: WebSocket;
   readonly #options: WebSocketLinkOptions;
   readonly #closed = deferred<LinkClosed>();
   readonly #received: (string | Uint8Array)[] = [];
-  readonly #waiting: { text: string; done: PromiseWithResolvers<void> }[] = [];
+  readonly #waiting: { data: string | Uint8Array; done: PromiseWithResolvers<void> }[] = [];
   #waitingCharacters = 0;
+  #agreement: LinkAgreement | undefined;
   #ending: LinkClosed | undefined;
   #over = false;
   #handler: MessageHandler | undefined;
@@ -58,7 +80,8 @@ export class WebSocketLink implements AsyncDisposable {
   #confirmations = 0;
 
   /** @param socket an open one, with `maxPayload` set; the link owns it from now on. */
-  constructor(socket: WebSocket, options: WebSocketLinkOptions) {
+  constructor(socket: WebSocket, options: WebSocketLinkOptions, responseHeaders = NO_HEADERS) {
+    this.responseHeaders = responseHeaders;
     this.#socket = socket;
     this.#options = options;
     this.closed = this.#closed.promise;
@@ -94,6 +117,25 @@ export class WebSocketLink implements AsyncDisposable {
   }
 
   /**
+   * Both ends are ours and have said so: from now on binary frames are our own kinds, and {@link sendControl} works.
+   * Call it before {@link receive}. Without it, a binary frame is a message in JSON, as with stock peers.
+   */
+  agree(agreement: LinkAgreement): void {
+    this.#agreement = agreement;
+  }
+
+  /**
+   * Says something beside the messages, in order with them. Resolves as {@link send} does.
+   *
+   * @throws {LinkError} as {@link send}; `NotAgreed`: the peer would not understand.
+   */
+  sendControl(frame: ControlFrame): Promise<void> {
+    if (this.#agreement === undefined)
+      return Promise.reject(new LinkError("the peer has not agreed to control frames", { code: "NotAgreed" }));
+    return this.#sendData(encodeControlFrame(frame));
+  }
+
+  /**
    * Sends in the order of calls. Resolves once the kernel has the bytes, which says nothing about the peer.
    *
    * @throws {LinkError} `NotConnected`: the link ended before. `QueueFull`: {@link SENDS_WAITING_MAX} wait already.
@@ -101,7 +143,7 @@ export class WebSocketLink implements AsyncDisposable {
    */
   send(message: Message): Promise<void> {
     try {
-      return this.#sendText(encodeMessage(message));
+      return this.#sendData(encodeMessage(message));
     } catch (error) {
       return Promise.reject(toError(error));
     }
@@ -128,9 +170,9 @@ export class WebSocketLink implements AsyncDisposable {
     while ((this.#confirming[0]?.number ?? Infinity) <= number) this.#confirming.shift()?.done.resolve();
   }
 
-  #sendText(text: string): Promise<void> {
+  #sendData(data: string | Uint8Array): Promise<void> {
     if (!this.open) return Promise.reject(notConnected());
-    const tooMuch = this.#waiting.length > 0 && this.#waitingCharacters + text.length > SENDS_WAITING_CHARACTERS_MAX;
+    const tooMuch = this.#waiting.length > 0 && this.#waitingCharacters + data.length > SENDS_WAITING_CHARACTERS_MAX;
     if (tooMuch || this.#waiting.length >= SENDS_WAITING_MAX)
       return Promise.reject(
         new LinkError(`${this.#waiting.length} messages wait to be sent already: the peer does not read`, {
@@ -140,8 +182,8 @@ export class WebSocketLink implements AsyncDisposable {
         }),
       );
     const done = deferred();
-    this.#waiting.push({ text, done });
-    this.#waitingCharacters += text.length;
+    this.#waiting.push({ data, done });
+    this.#waitingCharacters += data.length;
     this.#fillSocket();
     return done.promise;
   }
@@ -150,11 +192,11 @@ export class WebSocketLink implements AsyncDisposable {
     while (this.#socket.bufferedAmount < SOCKET_BUFFER_BYTES_MAX) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
-      const { text, done } = next;
-      this.#waitingCharacters -= text.length;
-      this.#inSocket.push(text.length);
+      const { data, done } = next;
+      this.#waitingCharacters -= data.length;
+      this.#inSocket.push(data.length);
       if (this.#inSocket.length === 1) this.#watchOldestWrite();
-      this.#socket.send(text, (error) => this.#written(done, error));
+      this.#socket.send(data, (error) => this.#written(done, error));
     }
   }
 
@@ -223,7 +265,9 @@ export class WebSocketLink implements AsyncDisposable {
   /** A message that cannot be read costs only itself, until there are too many. */
   #read(data: string | Uint8Array): Message | undefined {
     try {
-      return decodeMessage(data);
+      if (this.#agreement === undefined || typeof data === "string") return decodeMessage(data);
+      this.#agreement.onControl(decodeControlFrame(data));
+      return undefined;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#badMessages += 1;

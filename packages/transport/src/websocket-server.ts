@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { MESSAGE_BYTES_MAX } from "@kedge/protocol";
-import { Component } from "@kedge/runtime";
+import { Component, toError } from "@kedge/runtime";
 import { type WebSocket, WebSocketServer as WsServer } from "ws";
 import { channelTls, type TlsIdentity } from "./tls-options.ts";
 import { WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
@@ -26,14 +26,21 @@ export interface LinkRefusal {
   readonly retryAfterSeconds?: number;
 }
 
+/** The answer to a {@link LinkRequest}: comes in unless there is a refusal. */
+export interface LinkAdmission {
+  readonly refusal?: LinkRefusal | undefined;
+  /** Of the answer that opens the channel (101); the peer finds them in `link.responseHeaders`. */
+  readonly responseHeaders?: Readonly<Record<string, string>> | undefined;
+}
+
 export interface WebSocketServerOptions extends WebSocketLinkOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
   /** Clients need a certificate of `tls.ca`. */
   readonly tls: TlsIdentity;
-  /** Decides who may come in; whom it refuses is told why and cut off. */
-  readonly admit: (request: LinkRequest) => LinkRefusal | undefined;
+  /** Decides who may come in; whom it refuses is told why and cut off. A rejection refuses with 503. */
+  readonly admit: (request: LinkRequest) => LinkAdmission | Promise<LinkAdmission>;
   /** Gets each new link; must call `receive`. */
   readonly onLink: (link: WebSocketLink, request: LinkRequest) => void;
 }
@@ -55,6 +62,7 @@ export class WebSocketServer extends Component {
   readonly #upgrader = new WsServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX });
   readonly #options: WebSocketServerOptions;
   readonly #sockets = new Set<Socket>();
+  readonly #responseHeaders = new WeakMap<IncomingMessage, Readonly<Record<string, string>>>();
 
   private constructor(options: WebSocketServerOptions) {
     super();
@@ -83,7 +91,11 @@ export class WebSocketServer extends Component {
     this.#server.on("request", (_request, response) => {
       response.writeHead(426, { connection: "close", upgrade: "websocket" }).end("this port speaks WebSocket only\n");
     });
-    this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#upgrader.on("headers", (lines, request) => {
+      for (const [name, value] of Object.entries(this.#responseHeaders.get(request) ?? {}))
+        lines.push(`${name}: ${value}`);
+    });
   }
 
   /** @throws if the address cannot be listened on, or `signal` aborts. */
@@ -105,7 +117,7 @@ export class WebSocketServer extends Component {
     this.#server.setSecureContext(channelTls(tls));
   }
 
-  #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+  async #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const drop = () => socket.destroy();
     socket.on("error", drop);
     const tlsSocket = incoming.socket as TLSSocket;
@@ -115,12 +127,22 @@ export class WebSocketServer extends Component {
       certificate: tlsSocket.getPeerCertificate(),
       remoteAddress: tlsSocket.remoteAddress ?? "",
     };
-    const refusal = this.#options.admit(request);
+    const { refusal, responseHeaders } = await this.#admit(request);
     if (refusal !== undefined) return refuse(socket, refusal);
+    if (responseHeaders !== undefined) this.#responseHeaders.set(incoming, responseHeaders);
     this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
       socket.off("error", drop); // from here on the link hears of errors
       this.#options.onLink(new WebSocketLink(webSocket, this.#options), request);
     });
+  }
+
+  async #admit(request: LinkRequest): Promise<LinkAdmission> {
+    try {
+      return await this.#options.admit(request);
+    } catch (error) {
+      this.#options.logger.warn({ remote: request.remoteAddress, error: toError(error) }, "admission failed");
+      return { refusal: { httpStatus: 503, reason: "the server cannot tell now whether you may come in" } };
+    }
   }
 
   protected override async stop(): Promise<void> {

@@ -9,7 +9,7 @@ import {
   trimNodePrefix,
 } from "@kedge/protocol";
 import { type Clock, Component, type Logger, type MessageBus, type Metrics, toError } from "@kedge/runtime";
-import { type LinkRequest, type WebSocketLink, WebSocketServer } from "@kedge/transport";
+import { type LinkAdmission, type LinkRequest, type WebSocketLink, WebSocketServer } from "@kedge/transport";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
 import { admit } from "./admission.ts";
 import { HttpsServer } from "./https-server.ts";
@@ -130,18 +130,18 @@ export class CloudHub extends Component {
     return [...this.#sessions.keys()];
   }
 
-  #admit(request: LinkRequest) {
+  #admit(request: LinkRequest): LinkAdmission {
     const admission = admit(request, {
       connected: this.#sessions.size,
       connectedMax: this.#config.nodeLimit,
       isConnected: (node) => this.#sessions.has(node),
     });
-    if (admission.refusal === undefined) return undefined;
+    if (admission.refusal === undefined) return {};
     const { reason } = admission.refusal;
     this.#metrics.refused(admission.code);
     const node = request.headers["node_id"];
     this.#deps.logger.warn({ node, remote: request.remoteAddress, reason }, "connection refused");
-    return admission.refusal;
+    return { refusal: admission.refusal };
   }
 
   #open(link: WebSocketLink, { headers, remoteAddress }: LinkRequest): void {

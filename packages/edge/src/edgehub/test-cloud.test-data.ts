@@ -192,7 +192,7 @@ export class TestCloud implements AsyncDisposable {
           this.linkRequests.push(request);
           const refusal = this.admit(request);
           this.look();
-          return refusal;
+          return { refusal };
         },
         onLink: (link) => {
           this.links.push(link);

@@ -18,6 +18,8 @@ export const Operation = {
   prepull: "prepull",
   upgrade: "upgrade",
   updateNodeActionStatus: "UpdateNodeActionStatus",
+  /** Only between our own ends. */
+  digest: "digest",
 } as const;
 
 /** The operations of CSI calls; they are requests with an answer, not objects that are kept in step. */

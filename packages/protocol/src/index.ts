@@ -47,3 +47,21 @@ export {
   parseAgreement,
   parseOffer,
 } from "./kedge-channel.ts";
+export {
+  bucketOf,
+  type Digest,
+  DIGEST_TYPES,
+  digestOf,
+  digestRoot,
+  differingBuckets,
+  type HeldObject,
+} from "./digest.ts";
+export {
+  DIGEST_LIST_OBJECTS_MAX,
+  type DigestAnswer,
+  digestAnswer,
+  type DigestQuestion,
+  digestQuestion,
+  readDigestAnswer,
+  readDigestQuestion,
+} from "./digest-messages.ts";

@@ -1,4 +1,4 @@
-import { Operation, OK, Source, VOLUME_OPERATIONS } from "./catalogue.ts";
+import { Group, OK, Operation, Source, VOLUME_OPERATIONS } from "./catalogue.ts";
 import type { Message } from "./message.ts";
 import { parseResource } from "./resource-path.ts";
 import { isErrorContent } from "./response-content.ts";
@@ -23,7 +23,9 @@ const ANSWERED_TYPES: ReadonlySet<string> = new Set([
  */
 export function requiresAck({ route, content }: Message): boolean {
   const { source, group, operation = "", resource = "" } = route;
-  if (group === "user" || source === Source.taskManager || source === Source.nodeUpgradeJobController) return false;
+  // Group `hub`: answers that only our own ends give to each other, to somebody who waits.
+  if (group === Group.user || group === Group.hub) return false;
+  if (source === Source.taskManager || source === Source.nodeUpgradeJobController) return false;
   if (operation === Operation.applicationResponse || VOLUME_OPERATIONS.has(operation)) return false;
   if (operation === Operation.response && (content === OK || isErrorContent(content))) return false;
   if (isNodeLevelResource(resource)) return false;

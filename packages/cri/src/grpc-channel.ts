@@ -109,8 +109,11 @@ export class GrpcChannel implements Disposable {
     const body = writeFrame(toBinary(method.input, create(method.input, request)));
     using deadline = new Deadline(deadlineMs, signal);
     const fail = (code: number, details: string, cause?: unknown): Error => {
+      // Whose time is over wants to know who did not answer, and why; whose work is given up does not.
+      const late = deadline.passed || (signal.aborted && toError(signal.reason).name === "TimeoutError");
+      const where = details.startsWith(this.#path) ? details : `${this.#path}: ${details}`;
+      if (late) return new CriError(method.name, DEADLINE_EXCEEDED, `no answer in time: ${where}`, cause);
       if (signal.aborted) return signal.reason as Error;
-      if (deadline.passed) return new CriError(method.name, DEADLINE_EXCEEDED, `no answer in time: ${details}`, cause);
       return new CriError(method.name, code, details, cause);
     };
     let stream: ClientHttp2Stream;

@@ -45,4 +45,7 @@ test("a call to nobody ends with its deadline, or with its signal", options, asy
   const call = client.images.pullImage({ image: "i" }, life.signal);
   life.abort(new Error("stopped"));
   await assert.rejects(call, /stopped/);
+  // A time limit of the caller's is no other than ours: who did not answer is said.
+  const late = client.runtime.version(AbortSignal.timeout(50));
+  await assert.rejects(late, { code: "DeadlineExceeded", message: /\/nowhere\/c\.sock: connect ENOENT/ });
 });

@@ -215,6 +215,7 @@ export class Edged extends Component {
     await this.#workers.stopped();
     await this.#statuses[Symbol.asyncDispose]();
     await this.#scope.disposeAsync();
+    await this.#parts.cgroups?.removeIfEmpty();
   }
 }
 

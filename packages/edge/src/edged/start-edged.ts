@@ -1,6 +1,6 @@
 import type { EdgeCoreConfig } from "@kedge/api";
 import { CriClient, CriError } from "@kedge/cri";
-import { type Clock, type Logger, toError } from "@kedge/runtime";
+import { type Clock, hasCode, type Logger, toError } from "@kedge/runtime";
 import { mkdir } from "node:fs/promises";
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
@@ -8,6 +8,7 @@ import { edgedConfig, nodeReporterConfig } from "./edged-settings.ts";
 import { Edged } from "./edged.ts";
 import { NodeLease } from "./node/node-lease.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
+import { RuntimeAnswers } from "./runtime/runtime-answers.ts";
 import { runtimeHealth } from "./runtime/runtime-health.ts";
 
 export interface StartEdgedDeps {
@@ -40,10 +41,17 @@ export async function startEdged(
       timeoutMs: settings.runtimeRequestTimeoutMs,
     }),
   );
-  const runtime = () => runtimeHealth(cri.runtime);
+  const stopping = new AbortController();
+  const answers = new RuntimeAnswers(settings.runtimeEndpoint, logger);
+  const runtime = async () => {
+    const facts = await runtimeHealth(cri.runtime, stopping.signal);
+    if (!stopping.signal.aborted) answers.note(facts.version === "" ? facts.errors[0] : undefined);
+    return facts;
+  };
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
   const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
-  const cgroupDriver = await detectCgroupDriver(cri, settings, logger, signal);
+  scope.defer(() => stopping.abort()); // before the reporter, which waits for its last round
+  const cgroupDriver = await detectCgroupDriver(cri, settings, { logger, answers }, signal);
   const edged = scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
   node.onNewNode(() => edged.confirmPods());
   const lease = scope.use(
@@ -63,15 +71,17 @@ export async function startEdged(
 async function detectCgroupDriver(
   cri: CriClient,
   { cgroupDriver }: EdgedConfig,
-  logger: Logger,
+  { logger, answers }: { readonly logger: Logger; readonly answers: RuntimeAnswers },
   signal: AbortSignal,
 ): Promise<"cgroupfs" | "systemd"> {
   try {
     return await cri.runtime.cgroupDriver(AbortSignal.any([signal, AbortSignal.timeout(DRIVER_TIMEOUT_MS)]));
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof CriError && error.code === "Unimplemented"))
-      logger.warn({ error: toError(error), cgroupDriver }, "the runtime's cgroup driver is not known: taking ours");
+    const { message } = toError(error);
+    if (hasCode(error, "DeadlineExceeded") || hasCode(error, "Unavailable")) answers.note(message);
+    else if (!(error instanceof CriError && error.code === "Unimplemented"))
+      logger.warn({ cause: message, cgroupDriver }, "the runtime's cgroup driver is not known: taking ours");
     return cgroupDriver;
   }
 }

@@ -142,6 +142,8 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
     assert.notEqual(read("cpuset", `${parent}/cpuset.cpus`), "", "a process can enter");
     assert.ok(existsSync(join(mountPoint("name=systemd"), parent)));
     assert.deepEqual(await manager.podUids(), ["11-22"]);
+    await manager.removeIfEmpty();
+    assert.ok(existsSync(join(mountPoint("memory"), parent)), "a pod is in there");
 
     // As the runtime does: a cgroup of its own below the pod's, with a process in it; in the idle tree, too.
     if (unified !== undefined) mkdirSync(join(unified, parent, "container"), { recursive: true });
@@ -155,6 +157,9 @@ test("makes, limits and removes the cgroups of this machine", { skip: noCgroupV1
     assert.equal(existsSync(join(mountPoint("memory"), parent)), false);
     if (unified !== undefined) assert.equal(existsSync(join(unified, parent)), false);
     assert.deepEqual(await manager.podUids(), []);
+    await manager.removeIfEmpty();
+    assert.equal(existsSync(join(mountPoint("memory"), `${cgroupRoot}/kubepods`)), false, "nobody is in there");
+    assert.ok(existsSync(join(mountPoint("memory"), cgroupRoot)), "the folder above is not ours to remove");
   } finally {
     if (sleeper.exitCode === null) sleeper.kill("SIGKILL");
     await manager.removeAll();

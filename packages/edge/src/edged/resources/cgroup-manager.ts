@@ -123,6 +123,12 @@ export class CgroupManager {
     return [...uids];
   }
 
+  /** Removes the tree for pods if no pod is in it: what we made goes with us, what runs stays. systemd's are systemd's. */
+  async removeIfEmpty(): Promise<void> {
+    if (this.#options.driver === "systemd" || (await this.podUids()).length > 0) return;
+    for (const qosClass of CLASSES.toReversed()) await this.#tree.removeIfEmpty(this.#path(this.#qos(qosClass)));
+  }
+
   /** Removes the whole tree for pods, and those parents of it that are empty then. @throws CgroupError `CgroupBusy` */
   async removeAll(): Promise<void> {
     const kubepods = kubepodsCgroup(this.#options.cgroupRoot);

@@ -6,9 +6,9 @@ import type { RuntimeFacts } from "../node/node-facts.ts";
 const TIMEOUT_MS = 10_000;
 
 /** What the container runtime says of itself, for the node's status. Never throws: not to answer is an answer. */
-export async function runtimeHealth(runtime: RuntimeService): Promise<RuntimeFacts> {
+export async function runtimeHealth(runtime: RuntimeService, stopped: AbortSignal): Promise<RuntimeFacts> {
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = AbortSignal.any([stopped, AbortSignal.timeout(TIMEOUT_MS)]);
     const [version, status] = await Promise.all([runtime.version(signal), runtime.status(signal)]);
     const errors = (status?.conditions ?? [])
       .filter((condition) => !condition.status)

@@ -1,7 +1,9 @@
 import type { EdgeCoreConfig } from "@kedge/api";
-import { type Logger, MessageBus, systemClock } from "@kedge/runtime";
+import { type Logger, MessageBus, systemClock, toError } from "@kedge/runtime";
 import { GroupCommit } from "@kedge/sqlite";
 import { DeviceTwin } from "./devicetwin/devicetwin.ts";
+import { HealthServer } from "./edgecore-health.ts";
+import { AgentStatus } from "./edgecore-status.ts";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "./edge-messages.ts";
 import { startEdged } from "./edged/start-edged.ts";
 import { EdgeHub } from "./edgehub/edgehub.ts";
@@ -30,16 +32,39 @@ export interface EdgeCoreDeps {
   readonly bus?: EdgeBus;
 }
 
-/** The whole agent on one page; should one part fail to start, those before it stop. */
+/** Starts the agent; one that cannot start leaves word why, beside its database. */
 export async function startEdgeCore(
   config: EdgeCoreConfig,
-  { logger, agentVersion, onTokenUsed, bus = new MessageBus<EdgeMessages, EdgeNotices>() }: EdgeCoreDeps,
+  { bus = new MessageBus<EdgeMessages, EdgeNotices>(), ...deps }: EdgeCoreDeps,
+  signal: AbortSignal,
+): Promise<AsyncDisposableStack> {
+  const status = new AgentStatus(config, deps.agentVersion, bus);
+  try {
+    return await startParts(config, { ...deps, bus, status }, signal);
+  } catch (error) {
+    if (!signal.aborted) status.leave(toError(error));
+    throw error;
+  }
+}
+
+/** The whole agent on one page; should one part fail to start, those before it stop. */
+async function startParts(
+  config: EdgeCoreConfig,
+  {
+    logger,
+    agentVersion,
+    onTokenUsed,
+    bus,
+    status,
+  }: EdgeCoreDeps & { readonly bus: EdgeBus; readonly status: AgentStatus },
   signal: AbortSignal,
 ): Promise<AsyncDisposableStack> {
   const { modules, database } = config;
-  const nodeName = modules.edged.hostnameOverride;
+  const { hostnameOverride: nodeName, tailoredKubeletConfig: kubelet } = modules.edged;
   await using scope = new AsyncDisposableStack();
   const db = scope.adopt(openEdgeDatabase(database.dataSource, logger), (opened) => opened.close());
+  scope.use(status).begin(db);
+  scope.use(await HealthServer.start({ address: kubelet.address, port: kubelet.readOnlyPort }, status, logger));
   const commits = scope.use(new GroupCommit(db));
   const deps = (component: string) => ({ logger: logger.child({ component }), bus, db, commits });
 

@@ -11,6 +11,8 @@ export type CloudMessages = {
   "edge/upstream": { request: { node: string; message: Message }; reply: void };
   /** From the edge to DeviceController: source `twin`. */
   "device/upstream": { request: { node: string; message: Message }; reply: void };
+  /** A node of our own compares what it holds with what we believe. */
+  "sync/digest": { request: { node: string; message: Message }; reply: void };
 };
 
 export type CloudNotices = {

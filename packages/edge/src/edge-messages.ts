@@ -69,7 +69,7 @@ export type EdgeMessages = {
 
 /** Told to whoever listens, not kept: each says that it is worth asking again. */
 export type EdgeNotices = {
-  "hub/connection": { connected: boolean };
+  "hub/connection": { connected: boolean; agreed?: boolean };
   /** A try to join or to connect failed. `lasting`: not before somebody changes something. */
   "hub/failure": { code: string; message: string; fix: string; lasting: boolean };
   /** The stored pod changed, or is gone. */

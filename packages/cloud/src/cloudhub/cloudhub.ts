@@ -193,6 +193,8 @@ export class CloudHub extends Component {
       case "edge":
       case "device":
         return this.#handOver(session, `${to.to}/upstream`, message);
+      case "digest":
+        return this.#handOver(session, "sync/digest", message);
       case "kubernetesCa":
         return this.#answerKubernetesCa(session, message);
       case "nobody":
@@ -204,7 +206,11 @@ export class CloudHub extends Component {
   }
 
   /** In the order of arrival, but without waiting: whoever answers keeps the order that it needs. */
-  #handOver(session: NodeSession, topic: "edge/upstream" | "device/upstream", message: Message): void | Promise<void> {
+  #handOver(
+    session: NodeSession,
+    topic: "edge/upstream" | "device/upstream" | "sync/digest",
+    message: Message,
+  ): void | Promise<void> {
     const { bus, logger } = this.#deps;
     if (!bus.answers(topic)) return;
     const outstanding = this.#outstanding.get(session) ?? { count: 0, below: undefined };

@@ -131,6 +131,11 @@ export class SyncRecords extends Component {
     this.#change(node, object, version);
   }
 
+  /** The node has lost what it acknowledged: it must hear of it again. */
+  reset(node: string, object: SyncedObject): void {
+    this.#change(node, object, NOT_ACKNOWLEDGED);
+  }
+
   /** The node has confirmed that the object is gone. */
   forget(node: string, object: SyncedObject): void {
     this.#change(node, object, undefined);

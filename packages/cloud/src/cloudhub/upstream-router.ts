@@ -1,4 +1,4 @@
-import { type Message, Operation, Source } from "@kedge/protocol";
+import { Group, type Message, Operation, Source } from "@kedge/protocol";
 
 /** Where a message of an edge goes. */
 export type UpstreamRoute =
@@ -6,6 +6,7 @@ export type UpstreamRoute =
   | { readonly to: "kubernetesCa" }
   | { readonly to: "edge" }
   | { readonly to: "device" }
+  | { readonly to: "digest" }
   /** Parts that do not exist yet: the message is dropped with a line in the log. */
   | { readonly to: "csi" | "router" | "taskManager" | "dynamicController" }
   | { readonly to: "nobody"; readonly reason: string };
@@ -36,6 +37,7 @@ export function routeUpstream({ route }: Message): UpstreamRoute {
   if (operation === Operation.error) return { to: "session", what: "refusal" };
   if (operation === Operation.upload && group === "user") return { to: "router" };
   if (TASK_OPERATIONS.has(operation)) return { to: "taskManager" };
+  if (operation === Operation.digest && group === Group.hub) return { to: "digest" };
   if (resource === "k8s/ca.crt") return { to: "kubernetesCa" };
   if (operation === "" && source === "" && resource === "") return { to: "nobody", reason: "the message is empty" };
   if (CLOUD_SOURCES.has(source)) return { to: "nobody", reason: `source ${source} is the cloud's own` };

@@ -1,21 +1,11 @@
-import { DEVICE_MODELS, DEVICES } from "@kedge/api";
-import {
-  apiVersionOf,
-  CONFIG_MAPS,
-  type KubeObject,
-  NODES,
-  type Pod,
-  PODS,
-  type ResourceType,
-  SECRETS,
-} from "@kedge/kube";
-import { discoverResources, type KubeClient, runController, WorkQueue } from "@kedge/kube-client";
+import { type KubeClient, runController, WorkQueue } from "@kedge/kube-client";
 import { type Message, objectPush, orphanDelete } from "@kedge/protocol";
-import { type Clock, Component, hasCode, type Logger, type MessageBus } from "@kedge/runtime";
+import { type Clock, Component, type Logger, type MessageBus } from "@kedge/runtime";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
-import type { SyncRecord } from "../cloudhub/sync-record.ts";
 import type { SyncRecords } from "../cloudhub/sync-records.ts";
 import type { ClusterView } from "../edgecontroller/cluster-view.ts";
+import { DigestExchange } from "./digest-exchange.ts";
+import { ObjectFinder, sourceOf } from "./object-finder.ts";
 import { planObjectSync } from "./plan-object-sync.ts";
 
 export interface SyncControllerDeps {
@@ -43,15 +33,16 @@ export class SyncController extends Component {
   readonly #connected = new Set<string>();
   readonly #nodes: WorkQueue<string>;
   readonly #scope = new DisposableStack();
-  readonly #types = new Map<string, ResourceType | undefined>();
+  readonly #finder: ObjectFinder;
   readonly #running: Promise<void>;
 
   constructor(deps: SyncControllerDeps) {
     super();
     this.#deps = deps;
     this.#nodes = this.#scope.use(new WorkQueue<string>({ clock: deps.clock }));
-    for (const type of [PODS, NODES, CONFIG_MAPS, SECRETS, DEVICES, DEVICE_MODELS])
-      this.#types.set(typeKey(apiVersionOf(type), type.kind), type);
+    this.#finder = new ObjectFinder(deps);
+    const digests = new DigestExchange({ ...deps, finder: this.#finder }, this.signal);
+    this.#scope.use(deps.bus.handle("sync/digest", ({ node, message }) => digests.handle(node, message)));
     this.#scope.use(deps.bus.listen("hub/session", ({ node, connected }) => this.#sessionChanged(node, connected)));
     this.#scope.use(
       deps.view.onNode((old, node) => {
@@ -80,11 +71,11 @@ export class SyncController extends Component {
     }
     let repaired = 0;
     for (const record of records.recordsOf(node)) {
-      const object = await this.#find(record);
+      const object = await this.#finder.find(record, this.signal);
       if (object === "unknown") continue;
       const plan = planObjectSync(object, record);
       if (plan === "none" || !this.#connected.has(node)) continue;
-      if (plan === "delete" && !(await this.#isGone(record))) continue;
+      if (plan === "delete" && !(await this.#finder.isGone(record, this.signal))) continue;
       repaired += 1;
       if (plan === "delete") await this.#send(orphanDelete(node, record.kind.toLowerCase(), record, record.uid));
       else if (object !== undefined)
@@ -103,68 +94,8 @@ export class SyncController extends Component {
     await this.#deps.bus.request("hub/send", message, this.signal);
   }
 
-  /** @returns `unknown` if nobody can tell what became of the object. */
-  async #find(record: SyncRecord): Promise<KubeObject | "unknown" | undefined> {
-    const { view } = this.#deps;
-    const { apiVersion, kind, namespace, name } = record;
-    const key = namespace === undefined ? name : `${namespace}/${name}`;
-    if (apiVersion === "v1" && kind === "Pod") {
-      const pod = view.pod(key);
-      // One that is on another node now is none of this node's.
-      return pod?.spec?.nodeName === record.node ? pod : undefined;
-    }
-    if (apiVersion === "v1" && kind === "Node") return view.node(name);
-    if (apiVersion === "v1" && kind === "ConfigMap") return view.configMaps.get(key, false, this.signal);
-    if (apiVersion === "v1" && kind === "Secret") return view.secrets.get(key, false, this.signal);
-    return this.#read(record);
-  }
-
-  /**
-   * Whether the API server itself says so. Our copy may be behind the one of the instance that served the node before, and
-   * to delete a pod that lives is the worst that we could do.
-   */
-  async #isGone(record: SyncRecord): Promise<boolean> {
-    const object = await this.#read(record);
-    if (object === "unknown") return false;
-    if (object?.metadata?.uid !== record.uid) return true;
-    return record.kind === "Pod" && (object as Pod).spec?.nodeName !== record.node;
-  }
-
-  async #read({ apiVersion, kind, namespace, name }: SyncRecord): Promise<KubeObject | "unknown" | undefined> {
-    const type = await this.#typeOf(apiVersion, kind);
-    if (type === undefined) return "unknown";
-    try {
-      return await this.#deps.kube.get(type, { ...(type.namespaced && { namespace }), name }, this.signal);
-    } catch (error) {
-      if (hasCode(error, "NotFound")) return undefined;
-      throw error;
-    }
-  }
-
-  /** KubeEdge guesses plurals from kinds (W30); the API server knows them. */
-  async #typeOf(apiVersion: string, kind: string): Promise<ResourceType | undefined> {
-    const key = typeKey(apiVersion, kind);
-    if (this.#types.has(key)) return this.#types.get(key);
-    const discovery = await discoverResources(this.#deps.kube, this.signal);
-    for (const { type } of discovery.resources) this.#types.set(typeKey(apiVersionOf(type), type.kind), type);
-    const found = this.#types.get(key);
-    if (found === undefined)
-      this.#deps.logger.warn({ apiVersion, kind }, "a sync record names a kind that the API server does not know");
-    this.#types.set(key, found);
-    return found;
-  }
-
   protected override async stop(): Promise<void> {
     await this.#running;
     this.#scope.dispose();
   }
-}
-
-/** Devices are DeviceController's, and the edge hands them to DeviceTwin only if it says so (W31). */
-function sourceOf({ apiVersion }: SyncRecord): "edgecontroller" | "devicecontroller" {
-  return apiVersion.startsWith("devices.kubeedge.io/") ? "devicecontroller" : "edgecontroller";
-}
-
-function typeKey(apiVersion: string, kind: string): string {
-  return `${apiVersion}/${kind}`;
 }

@@ -35,6 +35,7 @@ import type { EdgeBus } from "../edge-messages.ts";
 import { MessageApplier } from "./apply-message.ts";
 import { requireObject } from "./answered-object.ts";
 import { CloudRequests } from "./cloud-requests.ts";
+import { DigestExchange } from "./digest-exchange.ts";
 import { MetaRepository } from "./meta-repository.ts";
 import { MetaStore } from "./meta-store.ts";
 import { PatchKeeper } from "./patch-keeper.ts";
@@ -64,6 +65,7 @@ export class MetaManager extends Component {
   readonly #tokens: TokenCache;
   readonly #patches: PatchKeeper;
   readonly #applier: MessageApplier;
+  readonly #digests: DigestExchange;
   readonly #handles = new DisposableStack();
   #resending: Promise<void> = Promise.resolve();
 
@@ -78,6 +80,7 @@ export class MetaManager extends Component {
     this.#tokens = new TokenCache(repository, commits, this.#cloud, { clock, logger });
     this.#patches = new PatchKeeper(repository, this.#store, commits, this.#cloud, logger);
     this.#applier = new MessageApplier(this.#store, bus, logger);
+    this.#digests = new DigestExchange({ db, bus, clock, logger });
   }
 
   static start(config: MetaManagerConfig, deps: MetaManagerDeps): Promise<MetaManager> {
@@ -214,6 +217,7 @@ export class MetaManager extends Component {
 
   protected override async stop(): Promise<void> {
     this.#handles.dispose();
+    await this.#digests[Symbol.asyncDispose]();
     await this.#resending;
   }
 }

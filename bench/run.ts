@@ -8,9 +8,9 @@ import { TestContainerd, TestKubernetes } from "@kedge/testing";
 import { prepareKubernetes } from "../scripts/prepare-kubernetes.ts";
 import { CONTROL_PLANES, TestBed } from "../test/e2e/test-bed.ts";
 import type { StartCloud } from "../test/e2e/test-cloud.ts";
-import { cloudFootprint } from "./cloud-footprint.ts";
 import { configPropagation } from "./config-propagation.ts";
 import { edgeFootprint } from "./edge-footprint.ts";
+import { fleet, FLEET_PARTS } from "./fleet/fleet.ts";
 import { podStart } from "./pod-start.ts";
 import { printFigure } from "./report.ts";
 import { twinLatency } from "./twin-latency.ts";
@@ -22,6 +22,11 @@ function readArguments() {
       options: {
         plane: { type: "string", default: "kubernetes" },
         seconds: { type: "string", default: "300" },
+        only: { type: "string" },
+        cloudcore: { type: "string", default: "kedge" },
+        protocol: { type: "string", default: "kedge" },
+        kubeconfig: { type: "string" },
+        sessions: { type: "string", default: "15000" },
       },
     });
   } catch (error) {
@@ -38,10 +43,19 @@ const seconds = Number(values.seconds);
 const BENCHES: Readonly<Record<string, (start: StartCloud) => Promise<void>>> = {
   "pod-start": onNode((bed) => podStart(bed, printFigure)),
   "edge-footprint": (start) => edgeFootprint(start, printFigure, seconds),
-  "cloud-footprint": (start) => cloudFootprint(start, printFigure, values.plane),
+  fleet: () => fleet(fleetOptions(), printFigure),
   "config-propagation": onNode((bed) => configPropagation(bed, printFigure)),
   "twin-latency": onNode((bed) => twinLatency(bed, printFigure)),
 };
+
+/** The fleet is measured on real Kubernetes, whatever the plane. */
+function fleetOptions() {
+  const { only, cloudcore, kubeconfig, protocol } = values;
+  if (only !== undefined && FLEET_PARTS[only] === undefined)
+    throw new Error(`--only takes one of ${Object.keys(FLEET_PARTS).join(", ")}, not '${only}'`);
+  if (protocol !== "stock" && protocol !== "kedge") throw new Error(`--protocol takes stock or kedge`);
+  return { only, cloudcore, kubeconfig, protocol, sessions: Number(values.sessions) } as const;
+}
 
 /** Most need a node that has joined. */
 function onNode(bench: (bed: TestBed) => Promise<void>): (start: StartCloud) => Promise<void> {

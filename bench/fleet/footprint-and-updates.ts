@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { StartCloud, TestCloud } from "../test/e2e/test-cloud.ts";
-import { cpuSecondsOf, memoryOf } from "./footprint.ts";
+import { cpuSecondsOf, memoryOf } from "../footprint.ts";
+import { percentile } from "../report.ts";
+import { type FleetCloud, tokenOf } from "./fleet-cloud.ts";
+import type { FleetReport } from "./fleet.ts";
 import { PodUpdates } from "./pod-updates.ts";
-import { type Figure, percentile, type Report } from "./report.ts";
+import type { EdgeProtocol } from "./simulated-edge.ts";
 import { SimulatedEdges } from "./simulated-edges.ts";
 
 const NODES_COUNT = 500;
@@ -21,40 +20,33 @@ const SETTLE_MS = 20_000;
 const IDLE_MS = 45_000;
 
 /**
- * Memory and CPU of cloudcore: alone, with {@link NODES_COUNT} nodes and a pod each, while pods change, and after all
- * links were cut at once.
- *
- * @param plane how the measured process is called: on the embedded control plane it holds the API server, too.
+ * H2 and H3: memory and CPU of cloudcore, alone, with {@link NODES_COUNT} nodes that have joined and a pod each, while
+ * pods change, and after all links were cut at once. The nodes do all that nodes at rest do.
  */
-export async function cloudFootprint(start: StartCloud, report: Report, plane: string): Promise<void> {
-  await using scope = new AsyncDisposableStack();
-  const dir = mkdtempSync(join(tmpdir(), "kedge-bench-"));
-  scope.defer(() => rmSync(dir, { recursive: true, force: true }));
-  const cloud = scope.use(await start(dir, "127.0.0.1"));
-  const measured = plane === "kubernetes"; // the targets are cloudcore's alone
-  const figures = new CloudFigures(cloud, (metric, value, unit, target) =>
-    report({ bench: "cloud-footprint", metric, value, unit, ...(measured && target !== undefined && { target }) }),
-  );
+export async function measureFootprint(cloud: FleetCloud, protocol: EdgeProtocol, report: FleetReport): Promise<void> {
+  await using edges = new SimulatedEdges();
+  const figures = new CloudFigures(cloud, report);
   await delay(SETTLE_MS);
   const idle = figures.memory("no node", 90);
 
-  const edges = scope.use(new SimulatedEdges());
   const nodes = Array.from({ length: NODES_COUNT }, (_, index) => `edge-${index}`);
-  await edges.join(await simulatedCloud(cloud), nodes);
+  const { address, ports } = cloud;
+  const plan = { address, cloudHubPort: ports.cloudHub, identity: await tokenOf(cloud), protocol, register: true };
+  await edges.connect(plan, nodes);
   const updates = new PodUpdates(cloud.kube, edges);
   await updates.createPods(nodes);
   await updates.rounds(WARM_UP_ROUNDS, { atOnce: 16 });
   await delay(SETTLE_MS);
   await figures.idleCpu();
   const full = figures.memory(`${NODES_COUNT} nodes and pods`, 150);
-  figures.report("RSS a node", (full.rssMb - idle.rssMb) / NODES_COUNT, "MB", 0.12);
+  report("H2 RSS a node", (full.rssMb - idle.rssMb) / NODES_COUNT, "MB", 0.12);
 
   const fast = await figures.cpuOf(FAST_ROUNDS * NODES_COUNT, async () => {
     const latencies = await updates.rounds(FAST_ROUNDS, { atOnce: 16 });
     await delay(RECORDS_MS);
     return latencies;
   });
-  figures.report("CPU of a pod update, delivered and acknowledged", fast.cpuMs, "ms", 0.25);
+  report("H3 CPU of a pod update, delivered and acknowledged", fast.cpuMs, "ms", 0.25);
   figures.latency("as fast as the API server takes them", fast.result);
   // Its CPU is not told: so little, spread over so long, is lost in what goes on anyway.
   figures.latency("one at a time", await updates.rounds(1, { atOnce: 1 }));
@@ -62,7 +54,7 @@ export async function cloudFootprint(start: StartCloud, report: Report, plane: s
   for (let storm = 1; storm <= STORMS; storm += 1) {
     const started = performance.now();
     await edges.storm();
-    figures.report(`all links cut → all back, storm ${storm}`, (performance.now() - started) / 1000, "s");
+    report(`H2 all links cut → all back, storm ${storm}`, (performance.now() - started) / 1000, "s");
     await delay(RECORDS_MS);
   }
   await updates.rounds(1, { atOnce: 16 }); // throws unless every node still gets its own
@@ -70,27 +62,22 @@ export async function cloudFootprint(start: StartCloud, report: Report, plane: s
   figures.memory(`${NODES_COUNT} nodes, after ${STORMS} reconnect storms`, 150);
 }
 
-async function simulatedCloud(cloud: TestCloud) {
-  const { address, ports } = cloud;
-  return { address, httpsPort: ports.https, cloudHubPort: ports.cloudHub, token: await cloud.token() };
-}
-
 class CloudFigures {
-  readonly report: (metric: string, value: number, unit: Figure["unit"], target?: number) => void;
+  readonly #report: FleetReport;
   readonly #pid: number;
   /** CPU seconds a second, with all nodes there and nothing to tell them. */
   #idleShare = 0;
 
-  constructor({ pid }: TestCloud, report: CloudFigures["report"]) {
-    if (pid === undefined) throw new Error("the cloud does not run");
+  constructor({ pid }: FleetCloud, report: FleetReport) {
+    if (pid === undefined) throw new Error("memory and CPU can be measured only of a cloudcore that runs here");
     this.#pid = pid;
-    this.report = report;
+    this.#report = report;
   }
 
   memory(when: string, rssTarget: number) {
     const memory = memoryOf(this.#pid);
-    this.report(`RSS, ${when}`, memory.rssMb, "MB", rssTarget);
-    this.report(`private, ${when}`, memory.privateMb, "MB");
+    this.#report(`H2 RSS, ${when}`, memory.rssMb, "MB", rssTarget);
+    this.#report(`H2 private, ${when}`, memory.privateMb, "MB");
     return memory;
   }
 
@@ -98,7 +85,7 @@ class CloudFigures {
     const before = cpuSecondsOf(this.#pid);
     await delay(IDLE_MS); // the measurement is of time passing
     this.#idleShare = (cpuSecondsOf(this.#pid) - before) / (IDLE_MS / 1000);
-    this.report(`CPU of a core, ${NODES_COUNT} nodes renewing their leases`, 100 * this.#idleShare, "%");
+    this.#report(`H2 CPU of a core, ${NODES_COUNT} nodes renewing their leases`, 100 * this.#idleShare, "%");
   }
 
   /** @returns what `act` costs beyond what goes on anyway, by the number of `things` that it does. */
@@ -112,7 +99,7 @@ class CloudFigures {
   }
 
   latency(how: string, latencies: readonly number[]): void {
-    this.report(`patch → edge, ${how}, p50`, percentile(latencies, 0.5), "ms");
-    this.report(`patch → edge, ${how}, p99`, percentile(latencies, 0.99), "ms");
+    this.#report(`H3 patch → edge, ${how}, p50`, percentile(latencies, 0.5), "ms");
+    this.#report(`H3 patch → edge, ${how}, p99`, percentile(latencies, 0.99), "ms");
   }
 }

@@ -13,6 +13,7 @@ const dist = join(root, "dist");
 const PROGRAMS: Readonly<Record<string, string>> = {
   edgecore: "packages/edge/src/edgecore-main.ts",
   cloudcore: "packages/cloud/src/cloudcore-main.ts",
+  keadm: "packages/keadm/src/main.ts",
   kedge: "packages/standalone/src/main.ts",
   sensor: "packages/standalone/src/sample/sensor-main.ts",
 };

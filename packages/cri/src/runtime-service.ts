@@ -41,6 +41,12 @@ export class RuntimeService {
     return status;
   }
 
+  /** What the runtime tells of itself beyond the protocol, by name, mostly as JSON: containerd's `config` is its own. */
+  async verboseInfo(signal: AbortSignal): Promise<Readonly<Record<string, string>>> {
+    const { info } = await this.#channel.callUnary(method.status, { verbose: true }, this.#timeoutMs, signal);
+    return info;
+  }
+
   /** @throws CriError `Unimplemented` before containerd 2.0: the configured driver counts then. */
   async cgroupDriver(signal: AbortSignal): Promise<"systemd" | "cgroupfs"> {
     const { linux } = await this.#channel.callUnary(method.runtimeConfig, {}, this.#timeoutMs, signal);

@@ -20,6 +20,8 @@ export interface CertificateCall {
 export interface CertificateAnswer {
   readonly httpStatus: number;
   readonly body: Buffer;
+  /** The server's clock, where it tells. */
+  readonly date: string | undefined;
 }
 
 /** GET, with a body if there is one: that is how KubeEdge's certificate endpoints are called. */
@@ -47,7 +49,10 @@ export function callCertificateApi(call: CertificateCall, signal: AbortSignal): 
         else incoming.destroy(new Error(`the answer of ${server}${path} is longer than ${BODY_BYTES_MAX} bytes`));
       });
       incoming.on("error", reject);
-      incoming.on("end", () => resolve({ httpStatus: incoming.statusCode ?? 0, body: Buffer.concat(chunks) }));
+      incoming.on("end", () => {
+        const { statusCode: httpStatus = 0, headers } = incoming;
+        resolve({ httpStatus, body: Buffer.concat(chunks), date: headers.date });
+      });
     },
   );
   outgoing.on("error", (error) => {

@@ -1,0 +1,20 @@
+import { Command } from "commander";
+import type { Session } from "../session.ts";
+import type { CommandGroup } from "./command-group.ts";
+import { gettokenCommand } from "./gettoken-command.ts";
+import { joinCommand } from "./join-command.ts";
+import { resetCommand } from "./reset-command.ts";
+import { versionCommand } from "./version-command.ts";
+
+/** In the order in which help shows them. */
+const GROUPS: readonly CommandGroup[] = [gettokenCommand, joinCommand, resetCommand, versionCommand];
+
+/** keadm's command line: KubeEdge's commands and flags. */
+export function keadmProgram(session: Session): Command {
+  const keadm = new Command("keadm")
+    .description("set up and look after cloudcore and edge nodes")
+    .enablePositionalOptions() // `reset edge --force`: the flag is the subcommand's
+    .showHelpAfterError();
+  for (const add of GROUPS) add(keadm, session);
+  return keadm;
+}

@@ -1,0 +1,1 @@
+export { keadmProgram } from "./command/keadm-program.ts";

@@ -1,0 +1,103 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { EdgeCoreConfig } from "@kedge/api";
+import type { Node } from "@kedge/kube";
+import { hasCode, systemClock } from "@kedge/runtime";
+import { EdgeDatabase } from "../edge/edge-database.ts";
+import type { Agent } from "../host/agent.ts";
+import { KeadmError } from "../keadm-error.ts";
+import type { Session } from "../session.ts";
+import { type AgentStatus, askStatus } from "./agent-status.ts";
+
+const POLL_MS = 250;
+
+/**
+ * Resolves once the agent runs, is connected, and the cluster has taken from it that the node is Ready.
+ *
+ * @throws KeadmError `AgentFailed` when the agent gives up, `NotReady` after `timeoutMs`; each with the agent's own reason.
+ */
+export async function waitForNode(
+  agent: Agent,
+  config: EdgeCoreConfig,
+  timeoutMs: number,
+  { signal }: Pick<Session, "signal">,
+): Promise<void> {
+  const nodeName = config.modules.edged.hostnameOverride;
+  const startedMs = Date.now();
+  const deadline = systemClock.monotonic() + timeoutMs;
+  for (;;) {
+    const pid = await agent.pid(signal);
+    // systemd starts a service anew that gave up: the file that it left tells.
+    const gaveUp = readFailure(config);
+    if (pid === undefined || (agent.keeper === "systemd" && gaveUp !== undefined))
+      throw new KeadmError(
+        "AgentFailed",
+        nodeName,
+        `edgecore gave up: ${gaveUp ?? (await lastComplaint(agent, signal))}`,
+      );
+    const status = await askStatus(config, nodeName, signal);
+    const node = await storedNode(config, signal);
+    if (isJoined(status) && isReady(node, startedMs)) return;
+    if (systemClock.monotonic() > deadline)
+      throw new KeadmError(
+        "NotReady",
+        nodeName,
+        `node ${nodeName} did not become Ready within ${timeoutMs / 1000} s (${whyNot(status, node)}): edgecore goes on trying; mend that and run the same command again; its log: ${agent.logHint}`,
+      );
+    await systemClock.sleep(POLL_MS, signal);
+  }
+}
+
+/** An agent that does not tell, such as a stock one, is judged by what the cloud made it store. */
+function isJoined(status: AgentStatus | undefined): boolean {
+  return status === undefined || (status.connected === true && status.registered === true);
+}
+
+/** @param startedMs a status from before is that of an earlier run. */
+function isReady(node: Node | undefined, startedMs: number): boolean {
+  const ready = readyCondition(node);
+  const heartbeatMs = Date.parse(ready?.lastHeartbeatTime ?? "");
+  return ready?.status === "True" && heartbeatMs >= Math.floor(startedMs / 1000) * 1000;
+}
+
+function readyCondition(node: Node | undefined) {
+  return node?.status?.conditions?.find(({ type }) => type === "Ready");
+}
+
+function whyNot(status: AgentStatus | undefined, node: Node | undefined): string {
+  if (status?.lastError !== undefined && status.connected !== true) return status.lastError;
+  const ready = readyCondition(node);
+  if (ready !== undefined && ready.status !== "True") return ready.message ?? ready.reason ?? "not ready";
+  return node === undefined ? "the cloud has not confirmed the node" : "no news of it came through";
+}
+
+async function storedNode(config: EdgeCoreConfig, signal: AbortSignal): Promise<Node | undefined> {
+  const { dataSource } = config.database;
+  if (!existsSync(dataSource)) return undefined;
+  try {
+    using database = await EdgeDatabase.open(dataSource, signal);
+    const name = config.modules.edged.hostnameOverride;
+    return database.list("node").find(({ metadata }) => metadata?.name === name) as Node | undefined;
+  } catch (error) {
+    if (hasCode(error, "BadInput") || hasCode(error, "Busy") || hasCode(error, "NotFound")) return undefined; // it is just being made
+    throw error;
+  }
+}
+
+/** What an agent that gave up left beside its database. */
+function readFailure(config: EdgeCoreConfig): string | undefined {
+  try {
+    const file = join(dirname(config.database.dataSource), "edgecore-status.json");
+    const { lastError } = JSON.parse(readFileSync(file, "utf8")) as { lastError?: { message?: unknown } };
+    return typeof lastError?.message === "string" ? lastError.message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What edgecore said as it ended: its last line is one sentence for people. */
+async function lastComplaint(agent: Agent, signal: AbortSignal): Promise<string> {
+  const lines = (await agent.lastWords(signal)).split("\n");
+  const own = lines.findLast((line) => line.startsWith("edgecore: "));
+  return own?.slice("edgecore: ".length) ?? `${lines.at(-1) ?? ""} (${agent.logHint})`;
+}

@@ -45,8 +45,8 @@ interface DigestExchangeDeps {
 export class DigestExchange {
   readonly #deps: DigestExchangeDeps;
   readonly #signal: AbortSignal;
-  /** One exchange of a node at a time: a node that asks faster gains nothing. */
-  readonly #working = new Set<string>();
+  /** One exchange of a node at a time: a node that asks faster gains nothing. CloudHub bounds how many wait. */
+  readonly #working = new Map<string, Promise<void>>();
 
   constructor(deps: DigestExchangeDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -55,16 +55,15 @@ export class DigestExchange {
 
   /** Never rejects for what a node sent. */
   async handle(node: string, message: Message): Promise<void> {
-    const { logger } = this.#deps;
-    if (this.#working.has(node)) return; // it asks again later
-    this.#working.add(node);
-    try {
-      await this.#answer(node, message);
-    } catch (error) {
-      if (!this.#signal.aborted) logger.warn({ node, error: toError(error) }, "digests not compared");
-    } finally {
-      this.#working.delete(node);
-    }
+    const before = this.#working.get(node) ?? Promise.resolve();
+    const work = before
+      .then(() => this.#answer(node, message))
+      .catch((error: unknown) => {
+        if (!this.#signal.aborted) this.#deps.logger.warn({ node, error: toError(error) }, "digests not compared");
+      });
+    this.#working.set(node, work);
+    await work;
+    if (this.#working.get(node) === work) this.#working.delete(node);
   }
 
   async #answer(node: string, message: Message): Promise<void> {
@@ -111,6 +110,7 @@ export class DigestExchange {
     const { namespace, name, uid } = held;
     const object = await this.#deps.finder.read({ ...api, namespace, name }, this.#signal);
     if (object === "unknown") return "nothing";
+    if (held.type === "node" && name !== node) return "nothing"; // and never order its deletion: that ends sessions
     if (object?.metadata?.uid !== uid || !isOfNode(object, { kind: api.kind, node })) {
       await this.#send(orphanDelete(node, held.type, { ...(namespace !== undefined && { namespace }), name }, uid));
       return "removed";

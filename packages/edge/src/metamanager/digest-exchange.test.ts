@@ -3,8 +3,8 @@ import { test } from "node:test";
 import {
   digestAnswer,
   digestOf,
-  digestRoot,
   type DigestQuestion,
+  digestRoot,
   type HeldObject,
   type Message,
   OK,
@@ -15,11 +15,10 @@ import { answer, MetaManagerBed, pod } from "./metamanager-bed.test-data.ts";
 
 /** Waits end when the test says so. */
 class StepClock implements Clock {
-  readonly now = systemClock.now;
-  readonly monotonic = systemClock.monotonic;
-  readonly waits: number[] = [];
+  readonly now = () => systemClock.now();
+  readonly monotonic = () => systemClock.monotonic();
   #waiting: { ms: number; wake: () => void } | undefined;
-  #came: PromiseWithResolvers<void> = Promise.withResolvers();
+  #came = Promise.withResolvers<void>();
 
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -110,7 +110,12 @@ export class DigestExchange {
     const { namespace, name, uid } = held;
     const object = await this.#deps.finder.read({ ...api, namespace, name }, this.#signal);
     if (object === "unknown") return "nothing";
-    if (held.type === "node" && name !== node) return "nothing"; // and never order its deletion: that ends sessions
+    if (held.type === "node") {
+      // Never order its deletion: that ends the session. If it was created anew, the new one takes its row.
+      if (name !== node || object === undefined) return "nothing";
+      await this.#push(node, api, object);
+      return "told";
+    }
     if (object?.metadata?.uid !== uid || !isOfNode(object, { kind: api.kind, node })) {
       await this.#send(orphanDelete(node, held.type, { ...(namespace !== undefined && { namespace }), name }, uid));
       return "removed";

@@ -8,12 +8,33 @@ export type CloudMessages = {
    */
   "hub/send": { request: Message; reply: void };
   /** From the edge to EdgeController; `route.resource` as the edge sent it, without prefix. */
-  "edge/upstream": { request: { node: string; message: Message }; reply: void };
+  "edge/upstream": { request: UpstreamMessage; reply: void };
   /** From the edge to DeviceController: source `twin`. */
-  "device/upstream": { request: { node: string; message: Message }; reply: void };
+  "device/upstream": { request: UpstreamMessage; reply: void };
   /** A node of our own compares what it holds with what we believe. */
-  "sync/digest": { request: { node: string; message: Message }; reply: void };
+  "sync/digest": { request: UpstreamMessage; reply: void };
 };
+
+/**
+ * What a node says. Whoever answers resolves when it is done: the API server has it, or has refused it for good. The signal
+ * aborts when the node's session is void.
+ */
+export interface UpstreamMessage {
+  readonly node: string;
+  readonly message: Message;
+  /**
+   * Only of an edge of ours that has numbered the message: it waits until it is done, so an answerer that rejects with what
+   * may heal is asked again. Otherwise nobody repeats anything.
+   */
+  readonly numbered?:
+    | {
+        /** Names the node's outbox; another one has numbered anew. */
+        readonly stream: string;
+        /** Another session, also at another cloudcore, may have done it before. */
+        readonly repeated: boolean;
+      }
+    | undefined;
+}
 
 export type CloudNotices = {
   "hub/session": { node: string; connected: boolean };

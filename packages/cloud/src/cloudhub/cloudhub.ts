@@ -1,9 +1,14 @@
 import { CONFIG_MAPS } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
 import {
+  type ChannelOffer,
+  type ControlFrame,
+  formatAgreement,
+  KEDGE_CHANNEL_HEADER,
   kubernetesCaAnswer,
   type Message,
   Operation,
+  parseOffer,
   parseResource,
   targetNode,
   trimNodePrefix,
@@ -12,14 +17,17 @@ import { type Clock, Component, type Logger, type MessageBus, type Metrics, toEr
 import { type LinkAdmission, type LinkRequest, type WebSocketLink, WebSocketServer } from "@kedge/transport";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
 import { admit } from "./admission.ts";
+import { AgreedChannel } from "./agreed-channel.ts";
 import { HttpsServer } from "./https-server.ts";
 import { HubMetrics } from "./hub-metrics.ts";
+import { Inboxes } from "./inboxes.ts";
 import { CLOSE_NODE_DELETED, CLOSE_REPLACED, CLOSE_SILENT, NodeSession } from "./node-session.ts";
 import { type CertificateFiles, loadCloudCertificates } from "./pki/cloud-certificates.ts";
 import type { ServerNames } from "./pki/certificate-authority.ts";
 import { TokenKeeper } from "./pki/token-keeper.ts";
 import type { SyncRecords } from "./sync-records.ts";
 import { routeUpstream } from "./upstream-router.ts";
+import { UpstreamWork } from "./upstream-work.ts";
 
 export interface CloudHubConfig {
   readonly files: CertificateFiles;
@@ -42,8 +50,12 @@ export interface CloudHubDeps {
   readonly clock: Clock;
 }
 
-/** Messages of one node that are being worked on; beyond that we read no more from it. */
-const UPSTREAM_OUTSTANDING_MAX = 256;
+interface Admitted {
+  readonly epoch: number;
+  /** Of an edge of ours. */
+  readonly offer: ChannelOffer | undefined;
+}
+
 /** How often silent sessions are looked for. */
 const SWEEP_MS = 1_000;
 /** Of the CA that clusters publish. */
@@ -56,7 +68,10 @@ export class CloudHub extends Component {
   readonly #metrics: HubMetrics;
   readonly #sessions = new Map<string, NodeSession>();
   readonly #scope = new AsyncDisposableStack();
-  readonly #outstanding = new WeakMap<NodeSession, { count: number; below: PromiseWithResolvers<void> | undefined }>();
+  readonly #inboxes = new Inboxes();
+  readonly #work: UpstreamWork;
+  /** What was agreed on with a request that was let in and has no link yet. */
+  readonly #admitted = new WeakMap<LinkRequest, Admitted>();
   #epoch = 0;
   #websocket: WebSocketServer | undefined;
   #https: HttpsServer | undefined;
@@ -67,6 +82,7 @@ export class CloudHub extends Component {
     this.#config = config;
     this.#deps = deps;
     this.#metrics = new HubMetrics(deps.metrics);
+    this.#work = new UpstreamWork({ bus: deps.bus, clock: deps.clock, logger: deps.logger, metrics: this.#metrics });
     const connected = { name: "KubeEdge_CloudHub_connected_nodes", help: "Nodes with a session." };
     deps.metrics.gauge(connected, () => this.#sessions.size);
     const waiting = { name: "kedge_cloudhub_unacknowledged", help: "Objects that nodes have not acknowledged." };
@@ -136,7 +152,7 @@ export class CloudHub extends Component {
       connectedMax: this.#config.nodeLimit,
       isConnected: (node) => this.#sessions.has(node),
     });
-    if (admission.refusal === undefined) return {};
+    if (admission.refusal === undefined) return this.#agree(request);
     const { reason } = admission.refusal;
     this.#metrics.refused(admission.code);
     const node = request.headers["node_id"];
@@ -144,19 +160,36 @@ export class CloudHub extends Component {
     return { refusal: admission.refusal };
   }
 
-  #open(link: WebSocketLink, { headers, remoteAddress }: LinkRequest): void {
-    const node = String(headers["node_id"]);
-    const logger = this.#deps.logger.child({ node });
+  #agree(request: LinkRequest): LinkAdmission {
+    const node = String(request.headers["node_id"]);
     this.#epoch += 1;
+    const offer = parseOffer(request.headers[KEDGE_CHANNEL_HEADER.toLowerCase()]);
+    this.#admitted.set(request, { epoch: this.#epoch, offer });
+    if (offer === undefined) return {};
+    const agreement = { epoch: this.#epoch, applied: this.#inboxes.of(node, offer).applied };
+    return { responseHeaders: { [KEDGE_CHANNEL_HEADER]: formatAgreement(agreement) } };
+  }
+
+  #open(link: WebSocketLink, request: LinkRequest): void {
+    const node = String(request.headers["node_id"]);
+    const { epoch = 0, offer } = this.#admitted.get(request) ?? {};
+    const logger = this.#deps.logger.child({ node });
     const { clock, records } = this.#deps;
-    const session = new NodeSession(node, this.#epoch, link, { clock, records, logger, metrics: this.#metrics });
     // From here on nothing of the older session counts (W32).
     this.#sessions.get(node)?.end("replaced by a newer session", CLOSE_REPLACED);
+    const agreed = offer && new AgreedChannel(offer, this.#inboxes.of(node, offer), link, clock);
+    const session = new NodeSession(node, epoch, link, { clock, records, logger, metrics: this.#metrics, agreed });
     this.#sessions.set(node, session);
-    logger.info({ remote: remoteAddress, epoch: session.epoch }, "node connected");
+    logger.info({ remote: request.remoteAddress, epoch, agreed: agreed !== undefined }, "node connected");
+    if (agreed !== undefined) link.agree({ onControl: (frame) => this.#control(session, frame) });
     link.receive((message) => this.#receive(session, message));
     void this.#watchEnd(session, logger);
     this.#deps.bus.notify("hub/session", { node, connected: true });
+  }
+
+  #control(session: NodeSession, frame: ControlFrame): void {
+    session.heard();
+    this.#deps.logger.debug({ node: session.node, kind: frame.kind }, "nobody answers this yet");
   }
 
   async #watchEnd(session: NodeSession, logger: Logger): Promise<void> {
@@ -192,44 +225,18 @@ export class CloudHub extends Component {
         return;
       case "edge":
       case "device":
-        return this.#handOver(session, `${to.to}/upstream`, message);
+        return this.#work.take(session, `${to.to}/upstream`, message);
       case "digest":
-        return this.#handOver(session, "sync/digest", message);
+        return this.#work.take(session, "sync/digest", message);
       case "kubernetesCa":
         return this.#answerKubernetesCa(session, message);
       case "nobody":
         this.#deps.logger.warn({ node: session.node, route: message.route, reason: to.reason }, "message refused");
-        return;
+        return this.#work.skip(session, message);
       default:
         this.#deps.logger.debug({ node: session.node, route: message.route }, `dropped: there is no ${to.to} yet`);
+        this.#work.skip(session, message);
     }
-  }
-
-  /** In the order of arrival, but without waiting: whoever answers keeps the order that it needs. */
-  #handOver(
-    session: NodeSession,
-    topic: "edge/upstream" | "device/upstream" | "sync/digest",
-    message: Message,
-  ): void | Promise<void> {
-    const { bus, logger } = this.#deps;
-    if (!bus.answers(topic)) return;
-    const outstanding = this.#outstanding.get(session) ?? { count: 0, below: undefined };
-    this.#outstanding.set(session, outstanding);
-    outstanding.count += 1;
-    void bus
-      .request(topic, { node: session.node, message }, this.signal)
-      .catch((error: unknown) => {
-        if (!this.signal.aborted)
-          logger.error({ node: session.node, route: message.route, error: toError(error) }, "upstream message failed");
-      })
-      .finally(() => {
-        outstanding.count -= 1;
-        outstanding.below?.resolve();
-        outstanding.below = undefined;
-      });
-    if (outstanding.count < UPSTREAM_OUTSTANDING_MAX) return;
-    outstanding.below = Promise.withResolvers<void>();
-    return outstanding.below.promise;
   }
 
   async #answerKubernetesCa(session: NodeSession, message: Message): Promise<void> {
@@ -257,6 +264,7 @@ export class CloudHub extends Component {
   protected override async stop(): Promise<void> {
     const closing = [...this.#sessions.values()].map((session) => {
       session.end("cloudcore is stopping", 1001);
+      session.void();
       return session.link.closed;
     });
     await this.#scope.disposeAsync();

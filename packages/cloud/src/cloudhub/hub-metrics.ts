@@ -8,6 +8,8 @@ export class HubMetrics {
   readonly #dropped: Counter;
   readonly #received: Counter<"to">;
   readonly #refused: Counter<"reason">;
+  readonly #known: Counter;
+  readonly #repeated: Counter;
 
   constructor(metrics: Metrics) {
     const name = (rest: string) => `kedge_cloudhub_${rest}`;
@@ -35,6 +37,24 @@ export class HubMetrics {
       help: "Connections refused, by reason.",
       labels: ["reason"],
     });
+    this.#known = metrics.counter({
+      name: name("upstream_known_total"),
+      help: "Numbered messages of edges that came again and were not done again.",
+    });
+    this.#repeated = metrics.counter({
+      name: name("upstream_repeats_total"),
+      help: "Numbered messages of edges that failed and are tried again.",
+    });
+  }
+
+  /** A numbered message came again after it was done. */
+  known(): void {
+    this.#known.increment();
+  }
+
+  /** A numbered message must be worked on once more. */
+  repeated(): void {
+    this.#repeated.increment();
   }
 
   sent(delivery: "acknowledged" | "once"): void {

@@ -1,6 +1,7 @@
 import { type Message, requiresAck, withWireResource } from "@kedge/protocol";
 import { type Clock, hasCode, type Logger, toError } from "@kedge/runtime";
 import type { WebSocketLink } from "@kedge/transport";
+import type { AgreedChannel } from "./agreed-channel.ts";
 import { isAnswer, isDelete, isTerminating } from "./ack-queue.ts";
 import { AckSender } from "./ack-sender.ts";
 import { compareVersions } from "./compare-versions.ts";
@@ -13,6 +14,8 @@ export interface NodeSessionDeps {
   readonly logger: Logger;
   readonly records: SyncRecords;
   readonly metrics: HubMetrics;
+  /** With an edge of ours. */
+  readonly agreed: AgreedChannel | undefined;
 }
 
 /** WebSocket close codes of ours, for the edge's log. */
@@ -28,12 +31,18 @@ export class NodeSession {
   readonly link: WebSocketLink;
   readonly #deps: NodeSessionDeps;
   readonly #sender: AckSender;
+  /** What is beyond KubeEdge's protocol; only with an edge of ours. */
+  readonly agreed: AgreedChannel | undefined;
+  #void: AbortController | undefined;
   #heardAt: number;
+  #working = 0;
+  #fewerWork: PromiseWithResolvers<void> | undefined;
 
   constructor(node: string, epoch: number, link: WebSocketLink, deps: NodeSessionDeps) {
     this.node = node;
     this.epoch = epoch;
     this.link = link;
+    this.agreed = deps.agreed;
     this.#deps = deps;
     this.#heardAt = deps.clock.monotonic();
     this.#sender = new AckSender({
@@ -46,9 +55,9 @@ export class NodeSession {
     });
   }
 
-  /** How long nothing was heard of the node. */
+  /** How long nothing was heard of the node; 0 while we do not listen. */
   get silentMs(): number {
-    return this.#deps.clock.monotonic() - this.#heardAt;
+    return this.#fewerWork === undefined ? this.#deps.clock.monotonic() - this.#heardAt : 0;
   }
 
   /** Objects that the node has not acknowledged. */
@@ -113,9 +122,49 @@ export class NodeSession {
     if (id !== undefined) this.#sender.refuse(id, reason);
   }
 
+  /** Whether the edge waits to hear that the message is done. */
+  isNumbered(message: Message): boolean {
+    return this.agreed !== undefined && message.header.seq !== undefined;
+  }
+
+  /** Aborts when nothing that the node has said in this session may be done any more. */
+  get signal(): AbortSignal {
+    this.#void ??= new AbortController();
+    return this.#void.signal;
+  }
+
+  workBegins(): void {
+    this.#working += 1;
+  }
+
+  workEnds(): void {
+    this.#working -= 1;
+    if (this.#fewerWork === undefined) return;
+    this.#fewerWork.resolve();
+    this.#fewerWork = undefined;
+    this.heard(); // while we did not listen it could say nothing
+  }
+
+  /** Resolves when fewer than `limit` messages are worked on; `undefined`: they are. */
+  workBelow(limit: number): Promise<void> | undefined {
+    if (this.#working < limit) return undefined;
+    this.#fewerWork ??= Promise.withResolvers<void>();
+    return this.#fewerWork.promise;
+  }
+
   /** Ends the session; the link may live on for its closing handshake. Nothing of it counts any more. */
   end(reason: string, code: number): void {
     this.#sender.stop();
+    if (this.agreed !== undefined) {
+      this.agreed.close();
+      this.void(); // what is not done comes again; a stock edge would not say it again
+    }
     if (this.link.open) void this.link.close(reason, code);
+  }
+
+  /** What the node has said and is not done yet must not be done any more. */
+  void(): void {
+    this.#void ??= new AbortController();
+    this.#void.abort(new DOMException("the session is void", "AbortError"));
   }
 }

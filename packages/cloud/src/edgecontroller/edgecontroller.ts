@@ -40,8 +40,8 @@ export class EdgeController extends Component {
         if (!life.signal.aborted) logger.error({ route: message.route, error: toError(error) }, "not sent");
       });
     };
-    const upstream = new Upstream({ kube, view, logger, send, address }, life.signal);
-    scope.use(bus.handle("edge/upstream", ({ node, message }) => upstream.handle(node, message)));
+    const upstream = new Upstream({ kube, view, logger, send, address });
+    scope.use(bus.handle("edge/upstream", (request, hubSignal) => upstream.handle(request, hubSignal)));
     return new EdgeController(view, scope.move());
   }
 

@@ -14,6 +14,8 @@ export interface UpstreamRequest {
   /** The name is empty in lists. */
   readonly key: ObjectKey;
   readonly content: unknown;
+  /** It may have been done before. */
+  readonly repeated: boolean;
 }
 
 export interface UpstreamDeps {

@@ -1,14 +1,6 @@
-import {
-  errorAnswer,
-  type Message,
-  objectAnswer,
-  objectErrorAnswer,
-  okAnswer,
-  parseResource,
-  queryAnswer,
-} from "@kedge/protocol";
+import { errorAnswer, objectAnswer, objectErrorAnswer, okAnswer, parseResource, queryAnswer } from "@kedge/protocol";
 import { KubeApiError } from "@kedge/kube";
-import { isAbort, toError } from "@kedge/runtime";
+import { toError } from "@kedge/runtime";
 import { createSigningRequest, querySigningRequest } from "./csr-requests.ts";
 import { createEvent, patchEvent, updateEvent } from "./event-requests.ts";
 import { createLease, queryLease, updateLease } from "./lease-requests.ts";
@@ -29,7 +21,8 @@ import {
   queryVolumeClaim,
   requestToken,
 } from "./query-requests.ts";
-import { OrderedWork } from "./ordered-work.ts";
+import type { UpstreamMessage } from "../cloud-messages.ts";
+import { mayHeal } from "../may-heal.ts";
 import { badRequest, type UpstreamDeps, type UpstreamHandler, type UpstreamRequest } from "./upstream-request.ts";
 
 /** All that an edge may ask of EdgeController: operation and type. What is not listed is refused. */
@@ -60,27 +53,20 @@ export const UPSTREAM_HANDLERS: ReadonlyMap<string, UpstreamHandler> = new Map([
   ["query certificatesigningrequest", querySigningRequest],
 ]);
 
-/** Which messages must not overtake each other: those about the same thing. */
-const SAME_THING: Readonly<Record<string, string>> = {
-  nodepatch: "node",
-  nodestatus: "node",
-  podpatch: "pod",
-  podstatus: "pod",
-};
-
-/** Does what nodes ask for, each thing in order, and answers. */
+/** Does what nodes ask for, and answers. */
 export class Upstream {
   readonly #deps: UpstreamDeps;
-  readonly #work = new OrderedWork();
-  readonly #signal: AbortSignal;
 
-  constructor(deps: UpstreamDeps, signal: AbortSignal) {
+  constructor(deps: UpstreamDeps) {
     this.#deps = deps;
-    this.#signal = signal;
   }
 
-  /** Resolves when the request was answered. Never rejects for what a node sent. */
-  async handle(node: string, message: Message): Promise<void> {
+  /**
+   * Resolves when the request was done and answered, or refused.
+   *
+   * @throws only for a numbered message, what may heal; the signal's reason.
+   */
+  async handle({ node, message, numbered }: UpstreamMessage, signal: AbortSignal): Promise<void> {
     const { operation = "", resource } = message.route;
     const path = parseResource(resource);
     const handler = UPSTREAM_HANDLERS.get(`${operation} ${path?.type ?? ""}`);
@@ -90,19 +76,14 @@ export class Upstream {
     }
     const { namespace, type, name = "" } = path;
     const key = namespace === undefined ? { name } : { namespace, name };
-    const request: UpstreamRequest = { node, message, operation, type, key, content: message.content };
-    const lane = `${node} ${SAME_THING[type] ?? type} ${namespace}/${type === "event" ? "" : name}`;
-    await this.#work.run(lane, () => this.#run(handler, request));
-  }
-
-  async #run(handler: UpstreamHandler, request: UpstreamRequest): Promise<void> {
+    const repeated = numbered?.repeated ?? false;
+    const request: UpstreamRequest = { node, message, operation, type, key, content: message.content, repeated };
     try {
-      this.#signal.throwIfAborted();
-      const object = await handler.run(request, this.#deps, this.#signal);
-      this.#answer(handler, request, object);
+      this.#answer(handler, request, await handler.run(request, this.#deps, signal));
     } catch (error) {
-      if (isAbort(error, this.#signal)) return;
-      this.#answerError(handler, request, error);
+      signal.throwIfAborted();
+      if (numbered !== undefined && mayHeal(error)) throw error;
+      this.#answerError(handler, request, error, numbered !== undefined);
     }
   }
 
@@ -120,9 +101,10 @@ export class Upstream {
     send(objectAnswer(node, message, object, { resourceVersion }));
   }
 
-  #answerError({ answer }: UpstreamHandler, { node, message }: UpstreamRequest, error: unknown): void {
+  #answerError({ answer }: UpstreamHandler, { node, message }: UpstreamRequest, error: unknown, isLost: boolean): void {
     const { logger, send } = this.#deps;
-    const refused = error instanceof KubeApiError && (error.code === "Forbidden" || error.code === "BadRequest");
+    const refused =
+      isLost || (error instanceof KubeApiError && (error.code === "Forbidden" || error.code === "BadRequest"));
     // What nodes commonly meet, such as a conflict or a ConfigMap that is missing, is theirs to deal with.
     const level = refused ? "warn" : error instanceof KubeApiError ? "debug" : "error";
     logger[level]({ node, route: message.route, error: toError(error) }, refused ? "refused" : "request failed");

@@ -22,12 +22,14 @@ test("does only so much at once", async () => {
   let [running, most] = [0, 0];
   await Promise.all(
     Array.from({ length: 4 * CONCURRENCY_MAX }, (_, at) =>
-      work.run(String(at), async () => {
-        running += 1;
-        most = Math.max(most, running);
-        await new Promise(setImmediate);
-        running -= 1;
-      }),
+      work.run(String(at), (limited) =>
+        limited(async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await new Promise(setImmediate);
+          running -= 1;
+        }),
+      ),
     ),
   );
   assert.equal(most, CONCURRENCY_MAX);

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Inbox } from "./inbox.ts";
+
+test("the watermark is below the first message that is not done, whatever is done after it", () => {
+  const inbox = new Inbox("s");
+  const [one, three, four] = [{}, {}, {}];
+  assert.equal(inbox.applied, 0);
+  assert.equal(inbox.receive(1, one), "new");
+  assert.equal(inbox.receive(3, three), "new"); // 2 never comes
+  assert.equal(inbox.receive(4, four), "new");
+  inbox.done(3, three);
+  assert.equal(inbox.applied, 0);
+  inbox.done(1, one);
+  assert.equal(inbox.applied, 3);
+  inbox.done(4, four);
+  assert.equal(inbox.applied, 4);
+});
+
+test("what was done is known when it comes again, also beyond the watermark", () => {
+  const inbox = new Inbox("s");
+  const [one, two] = [{}, {}];
+  inbox.receive(1, one);
+  inbox.receive(2, two);
+  inbox.done(2, two);
+  inbox.giveUp();
+  assert.equal(inbox.done(1, one), false, "work that was given up counts no more");
+  const again = {};
+  assert.equal(inbox.receive(1, again), "new");
+  assert.equal(inbox.receive(1, {}), "underway");
+  assert.equal(inbox.receive(2, {}), "done");
+  inbox.done(1, again);
+  assert.equal(inbox.applied, 2);
+});
+
+test("what the node has dropped meanwhile holds up nothing", () => {
+  const inbox = new Inbox("s");
+  inbox.receive(1, {});
+  inbox.receive(2, {});
+  inbox.giveUp();
+  const three = {};
+  inbox.receive(3, three); // 1 and 2 were events, too old by now
+  inbox.done(3, three);
+  assert.equal(inbox.applied, 3);
+});
+
+test("whatever the links do, all is done once, in the end, and nothing counts as done before it is", () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.constant("receive" as const) },
+    { weight: 4, arbitrary: fc.constant("done" as const) },
+    { weight: 1, arbitrary: fc.constant("reconnect" as const) },
+  );
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 60 }), fc.infiniteStream(step), (gaps, steps) => {
+      const numbers: number[] = [];
+      for (const gap of gaps) numbers.push((numbers.at(-1) ?? 0) + gap);
+      const inbox = new Inbox("s");
+      const counted = new Set<number>();
+      let working: { number: number; work: object }[] = [];
+      let next = 0; // of what the node's link still carries
+      for (const action of steps) {
+        if (inbox.applied === (numbers.at(-1) ?? 0)) break;
+        const number = numbers[next];
+        if (action === "receive" && number !== undefined) {
+          next += 1;
+          const work = {};
+          const receipt = inbox.receive(number, work);
+          if (receipt === "new") working.push({ number, work });
+          assert.equal(receipt === "done", counted.has(number));
+        } else if (action === "done" && working.length > 0) {
+          const [ended] = working.splice(Math.floor(working.length / 2), 1);
+          if (ended !== undefined && inbox.done(ended.number, ended.work)) {
+            assert.ok(!counted.has(ended.number));
+            counted.add(ended.number);
+          }
+        } else if (action === "reconnect") {
+          inbox.giveUp();
+          working = [];
+          next = numbers.findIndex((candidate) => candidate > inbox.applied);
+        }
+        for (const each of numbers) assert.ok(each > inbox.applied || counted.has(each));
+      }
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -23,6 +23,12 @@ export type EdgeMessages = {
   "hub/send": { request: Message; reply: void };
   /** Sends now and resolves with the message whose parent this is. @throws `NotConnected`, `Timeout` */
   "hub/request": { request: { message: Message; timeoutMs: number }; reply: Message };
+  /**
+   * Has the cloud renew the node's lease as it stands; the cloud does the writing.
+   *
+   * @throws `NotSupported`: the cloud is not ours. `LeaseRefused`, `Timeout`, `NotConnected`: ask the long way.
+   */
+  "hub/renewLease": { request: Record<never, never>; reply: void };
 
   /** A message of group `resource` or `func` from the cloud. The reply, an ack or an `error`, goes back up. */
   "meta/downstream": { request: Message; reply: Message | undefined };
@@ -69,6 +75,7 @@ export type EdgeMessages = {
 
 /** Told to whoever listens, not kept: each says that it is worth asking again. */
 export type EdgeNotices = {
+  /** `agreed`: the cloud is ours, and understands what stock clouds do not (`docs/adr/0006`). */
   "hub/connection": { connected: boolean; agreed?: boolean };
   /** A try to join or to connect failed. `lasting`: not before somebody changes something. */
   "hub/failure": { code: string; message: string; fix: string; lasting: boolean };

@@ -1,4 +1,4 @@
-import { Group, type Message, newMessage, Operation, Source } from "@kedge/protocol";
+import { Group, type Message, newMessage, Operation, requiresAck, Source } from "@kedge/protocol";
 import { type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../edge-messages.ts";
 
@@ -29,15 +29,21 @@ export class DownstreamRouter {
     this.#signal = signal;
   }
 
-  /** Takes a message. What it returns resolves when the next one may come. */
-  async take(message: Message): Promise<void> {
+  /**
+   * Takes a message. What it returns resolves when the next one may come.
+   *
+   * @param isVoid asked when its turn comes: whether the message will come again, if it still counts.
+   */
+  async take(message: Message, isVoid: () => boolean = () => false): Promise<void> {
     const { parent_msg_id } = message.header;
     const group = message.route.group ?? "";
     const isReply = parent_msg_id !== undefined && group !== Group.twin;
     // Answers overtake: nobody else waits for them, and a waiting asker may hold up the very object's next message.
     if (isReply && this.#deps.resolve(message)) return;
     const key = `${group} ${message.route.resource}`;
-    const work = (this.#tails.get(key) ?? Promise.resolve()).then(() => this.#route(message, isReply));
+    const work = (this.#tails.get(key) ?? Promise.resolve()).then(() =>
+      requiresAck(message) && isVoid() ? undefined : this.#route(message, isReply),
+    );
     this.#tails.set(key, work);
     this.#working += 1;
     void work.then(() => {

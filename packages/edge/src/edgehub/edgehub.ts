@@ -1,14 +1,23 @@
 import type { DatabaseSync } from "node:sqlite";
-import { ChannelHeader, CONNECTION_USE_MESSAGES } from "@kedge/protocol";
+import {
+  type ChannelAgreement,
+  ChannelHeader,
+  CONNECTION_USE_MESSAGES,
+  formatOffer,
+  KEDGE_CHANNEL_HEADER,
+  parseAgreement,
+} from "@kedge/protocol";
 import { type Clock, Component, type Logger, systemClock, toError } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import { connectWebSocket, type LinkClosed, type WebSocketLink } from "@kedge/transport";
-import type { EdgeBus } from "../edge-messages.ts";
+import type { EdgeBus, EdgeNotices } from "../edge-messages.ts";
 import { type CertificateConfig, CertificateManager } from "./certificate-manager.ts";
 import { DownstreamRouter } from "./downstream-router.ts";
+import { EpochGuard } from "./epoch-guard.ts";
 import { explainFailure } from "./explain-failure.ts";
 import { FailureLog } from "./failure-log.ts";
 import { HubError } from "./hub-error.ts";
+import { LeaseRenewals } from "./lease-renewals.ts";
 import { ReconnectPolicy } from "./reconnect-policy.ts";
 import { type UpstreamConfig, UpstreamQueue } from "./upstream-queue.ts";
 
@@ -46,7 +55,10 @@ export class EdgeHub extends Component {
   readonly #router: DownstreamRouter;
   readonly #handles = new DisposableStack();
   readonly #policy = new ReconnectPolicy();
+  readonly #epochs = new EpochGuard();
   #link: WebSocketLink | undefined;
+  /** Absent with a stock cloud. */
+  #leases: LeaseRenewals | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #shortLinks = 0;
   readonly #failures: FailureLog;
@@ -113,6 +125,13 @@ export class EdgeHub extends Component {
     this.#handles.use(
       bus.handle("hub/request", ({ message, timeoutMs }, signal) => this.#upstream.request(message, timeoutMs, signal)),
     );
+    this.#handles.use(bus.handle("hub/renewLease", (_question, signal) => this.#renewLease(signal)));
+  }
+
+  #renewLease(signal: AbortSignal): Promise<void> {
+    if (this.#leases !== undefined) return this.#leases.renew(AbortSignal.any([signal, this.signal]));
+    const why = "the cloud is away, or is not ours: it renews no lease by itself";
+    return Promise.reject(new HubError(why, { code: "NotSupported" }));
   }
 
   async #stayConnected(): Promise<void> {
@@ -144,6 +163,7 @@ export class EdgeHub extends Component {
           [ChannelHeader.nodeId]: nodeName,
           [ChannelHeader.projectId]: projectId,
           [ChannelHeader.connectionUse]: CONNECTION_USE_MESSAGES,
+          [KEDGE_CHANNEL_HEADER]: formatOffer(this.#upstream.offer()), // a stock cloud does not look at it
         },
         tls,
         handshakeTimeoutMs,
@@ -157,24 +177,56 @@ export class EdgeHub extends Component {
   }
 
   async #serve(link: WebSocketLink): Promise<LinkClosed> {
-    const { logger } = this.#deps;
+    const agreement = parseAgreement(link.responseHeaders[KEDGE_CHANNEL_HEADER.toLowerCase()]);
+    if (agreement !== undefined && !(await this.#canActOn(agreement))) {
+      link.terminate("its session is void");
+      return link.closed;
+    }
     this.#link = link;
     this.#failures.healed();
-    logger.info({ server: this.#config.server }, "connected to the cloud");
-    const sending = this.#upstream.serve(link, this.signal);
-    this.#notify(true);
-    link.receive((message) => this.#router.take(message));
+    this.#deps.logger.info(
+      { server: this.#config.server, ...(agreement ?? { stock: true }) },
+      "connected to the cloud",
+    );
+    if (agreement !== undefined) this.#agree(link);
+    const sending = this.#upstream.serve(link, agreement, this.signal);
+    this.#notify({ connected: true, agreed: agreement !== undefined });
+    // What waits its turn when a newer session has begun is void: a cloud of ours sends again what it has no ack for.
+    const isVoid = () => this.#link !== link && this.#leases !== undefined;
+    link.receive((message) => this.#router.take(message, isVoid));
     const closed = await link.closed;
-    this.#link = undefined;
+    this.#link = this.#leases = undefined;
     await sending;
-    this.#notify(false);
+    this.#notify({ connected: false, agreed: false });
     return closed;
   }
 
+  /** A late session, or one that counts messages which this database never sent, must not act. */
+  async #canActOn(agreement: ChannelAgreement): Promise<boolean> {
+    const { epoch } = agreement;
+    if (this.#epochs.admit(epoch)) return this.#upstream.isTrusted(agreement);
+    this.#deps.logger.warn(
+      { epoch },
+      "the cloud opened a session older than one that it had opened before; closing it",
+    );
+    return false;
+  }
+
+  #agree(link: WebSocketLink): void {
+    const leases = new LeaseRenewals(link);
+    this.#leases = leases;
+    link.agree({
+      onControl: (frame) => {
+        if (frame.kind === "applied") this.#upstream.applied(frame.upTo);
+        else leases.answered(frame);
+      },
+    });
+  }
+
   /** A listener that fails must not cost us the link. */
-  #notify(connected: boolean): void {
+  #notify(connection: EdgeNotices["hub/connection"]): void {
     try {
-      this.#deps.bus.notify("hub/connection", { connected });
+      this.#deps.bus.notify("hub/connection", connection);
     } catch (error) {
       this.#deps.logger.error({ error: toError(error) }, "a part of the agent failed when told of the connection");
     }

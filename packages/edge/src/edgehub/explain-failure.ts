@@ -14,6 +14,8 @@ const UNKNOWN_AUTHORITY = new Set([
 /** The one thing to do for each cause; for {@link explainFailure}'s messages, and for programs that show cause and cure apart. */
 const FIXES: Readonly<Record<Exclude<HubError["code"], "ServerRefused">, string>> = {
   NotConnected: "wait for the connection",
+  NotSupported: "nothing: a stock cloud is asked the long way",
+  LeaseRefused: "see cloudcore's log; the cloud is asked the long way",
   Timeout: "see cloudcore's log; the question is asked again",
   QueueFull: "wait for the cloud to be back",
   NameNotResolved: "check the address and this host's DNS",

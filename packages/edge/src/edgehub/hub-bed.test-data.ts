@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Message } from "@kedge/protocol";
+import { type Message, mqttUpload } from "@kedge/protocol";
 import { type Clock, deferred, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "../edge-messages.ts";
 import { EdgeHub, type EdgeHubConfig } from "./edgehub.ts";
+import { TestChannel } from "./test-channel.test-data.ts";
 import { TestCloud } from "./test-cloud.test-data.ts";
 
 export const NODE = "edge-1";
@@ -13,12 +14,14 @@ export const NODE = "edge-1";
 /** A folder for files and a bus for one hub; the hub can be started several times over the same files. */
 export class HubBed implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "kedge-hub-"));
-  readonly db = openDatabase({ path: join(this.folder, "edgecore.db") });
-  readonly commits = new GroupCommit(this.db);
+  readonly dbPath = join(this.folder, "edgecore.db");
+  db = openDatabase({ path: this.dbPath });
+  commits = new GroupCommit(this.db);
   readonly bus: EdgeBus = new MessageBus<EdgeMessages, EdgeNotices>();
   readonly signal = AbortSignal.timeout(20_000);
   readonly cloud: TestCloud;
   connected = deferred();
+  agreed: boolean | undefined;
   disconnected = deferred();
   clock: Clock = systemClock;
   tokenUsed = false;
@@ -26,7 +29,8 @@ export class HubBed implements AsyncDisposable {
 
   constructor(cloud: TestCloud) {
     this.cloud = cloud;
-    this.bus.listen("hub/connection", ({ connected }) => {
+    this.bus.listen("hub/connection", ({ connected, agreed }) => {
+      this.agreed = agreed;
       if (connected) {
         this.disconnected = deferred();
         this.connected.resolve();
@@ -78,6 +82,29 @@ export class HubBed implements AsyncDisposable {
     this.hub = undefined;
   }
 
+  /** Stops, does something to the database's file, and opens it again; the hub is left to be started. */
+  async reopen(between: () => void = () => undefined): Promise<void> {
+    await this.stop();
+    this.commits[Symbol.dispose]();
+    this.db.close();
+    between();
+    this.db = openDatabase({ path: this.dbPath });
+    this.commits = new GroupCommit(this.db);
+  }
+
+  /** Accepts a message as a component of the agent gives it. */
+  upload(content: string): Promise<void> {
+    return this.bus.request("hub/send", mqttUpload("topic", content), this.signal);
+  }
+
+  /** Numbers of what is in the outbox. */
+  waiting(): number[] {
+    return this.db
+      .prepare("SELECT seq FROM kedge_outbox ORDER BY seq")
+      .all()
+      .map(({ seq }) => Number(seq));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     await this.cloud[Symbol.asyncDispose]();
@@ -93,4 +120,12 @@ export class HubBed implements AsyncDisposable {
 
 export async function hubBed(): Promise<HubBed> {
   return new HubBed(await TestCloud.start());
+}
+
+/** With a cloud of ours. */
+export async function agreedBed(): Promise<HubBed & { readonly channel: TestChannel }> {
+  const bed = await hubBed();
+  const channel = new TestChannel();
+  bed.cloud.channel = channel;
+  return Object.assign(bed, { channel });
 }

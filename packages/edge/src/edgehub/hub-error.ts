@@ -7,6 +7,8 @@ import { CodedError } from "@kedge/runtime";
  */
 export class HubError extends CodedError<
   | { readonly code: "NotConnected" }
+  | { readonly code: "NotSupported" }
+  | { readonly code: "LeaseRefused"; readonly reason: string }
   | { readonly code: "Timeout"; readonly resource: string; readonly timeoutMs: number }
   | { readonly code: "QueueFull"; readonly waiting: number; readonly waitingMax: number }
   | { readonly code: "NameNotResolved"; readonly host: string }

@@ -1,11 +1,13 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { decodeMessage, encodeMessage, type Message, parseResource } from "@kedge/protocol";
-import type { Logger } from "@kedge/runtime";
+import { type ChannelOffer, decodeMessage, encodeMessage, type Message, parseResource } from "@kedge/protocol";
+import { type Logger, toError } from "@kedge/runtime";
 import { type GroupCommit, migrate } from "@kedge/sqlite";
 import { HubError } from "./hub-error.ts";
+import { OutboxStream, STREAM_TABLE } from "./outbox-stream.ts";
 
 /** What may wait on disk for the cloud; beyond it the policy of {@link OutboxClass} applies. */
 export const OUTBOX_MESSAGES_MAX = 10_000;
+/** The outbox' disk budget, in bytes of its messages; beyond it the policy of {@link OutboxClass} applies. */
 export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 /** Events tell a story that pales with time: of more than these the oldest go. */
 export const OUTBOX_EVENTS_MAX = 1_000;
@@ -14,12 +16,15 @@ const PAGE_MESSAGES = 32;
 
 /**
  * What happens to a message when there is no room: of `event` the oldest is dropped, with a log line; a `report` (device
- * values, MQTT uploads, task results) is refused with `QueueFull`, so that its sender slows down and keeps it.
+ * values, MQTT uploads, task results) is refused with `QueueFull`, so that its sender slows down and keeps it. Statuses
+ * never wait here: MetaManager keeps the newest of each object.
  */
 export type OutboxClass = "event" | "report";
 
 export interface OutboxEntry {
+  /** Grows from message to message, with gaps where some were dropped; never given twice. */
   readonly seq: number;
+  readonly bytes: number;
   readonly message: Message;
 }
 
@@ -31,6 +36,7 @@ const MIGRATIONS = [
      bytes INTEGER NOT NULL,
      message TEXT NOT NULL) STRICT;
    CREATE INDEX kedge_outbox_class ON kedge_outbox (class, seq)`,
+  STREAM_TABLE,
 ];
 
 export function outboxClass({ route }: Message): OutboxClass {
@@ -39,6 +45,7 @@ export function outboxClass({ route }: Message): OutboxClass {
 
 /** Messages that the node has accepted and the cloud must get, in order, on disk. */
 export class Outbox {
+  readonly stream: OutboxStream;
   readonly #commits: GroupCommit;
   readonly #logger: Logger;
   readonly #insert: StatementSync;
@@ -48,17 +55,21 @@ export class Outbox {
   readonly #has: StatementSync;
   readonly #remove: StatementSync;
   readonly #totals: StatementSync;
+  readonly #ends: StatementSync;
   #messages = 0;
   #bytes = 0;
   #events = 0;
   #dropped = 0;
+  #numbered = false;
+  /** Of what waits, the last that some link may have carried. */
+  #carried: number;
 
   constructor(db: DatabaseSync, commits: GroupCommit, logger: Logger) {
     migrate(db, "edgehub", MIGRATIONS);
     this.#commits = commits;
     this.#logger = logger;
     this.#insert = db.prepare("INSERT INTO kedge_outbox (msg_id, class, bytes, message) VALUES (?, ?, ?, ?)");
-    this.#page = db.prepare("SELECT seq, message FROM kedge_outbox WHERE seq > ? ORDER BY seq LIMIT ?");
+    this.#page = db.prepare("SELECT seq, bytes, message FROM kedge_outbox WHERE seq > ? ORDER BY seq LIMIT ?");
     this.#removeUpTo = db.prepare("DELETE FROM kedge_outbox WHERE seq <= ?");
     this.#oldestEvent = db.prepare("SELECT seq, bytes FROM kedge_outbox WHERE class = 'event' ORDER BY seq LIMIT 1");
     this.#has = db.prepare("SELECT 1 FROM kedge_outbox WHERE msg_id = ?");
@@ -66,7 +77,34 @@ export class Outbox {
     this.#totals = db.prepare(
       "SELECT count(*) AS messages, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(class = 'event'), 0) AS events FROM kedge_outbox",
     );
+    this.#ends = db.prepare("SELECT coalesce(min(seq), 0) AS first, coalesce(max(seq), 0) AS last FROM kedge_outbox");
+    this.stream = new OutboxStream(db);
+    // What an earlier run of ours gave to a stock cloud nobody wrote down.
+    this.#carried = Math.max(this.stream.sent, this.#waitingEnds().last);
     this.#count();
+  }
+
+  /** What waits goes to a cloud that counts it under the stream's name: what is added is as good as sent. */
+  set numbered(numbered: boolean) {
+    this.#numbered = numbered;
+  }
+
+  /** A link that counts nothing was given all up to this number. */
+  carried(seq: number): void {
+    this.#carried = Math.max(this.#carried, seq);
+  }
+
+  /** What to tell the cloud before it takes messages; a new stream, unless something sent is in doubt. */
+  offer(): ChannelOffer {
+    const { first } = this.#waitingEnds();
+    if (first === 0 || first > this.stream.sent) this.stream.renew();
+    const carried = Math.max(this.stream.sent, this.#carried);
+    return { stream: this.stream.name, sent: first > 0 && first <= carried ? carried : 0 };
+  }
+
+  #waitingEnds(): { readonly first: number; readonly last: number } {
+    const row = this.#ends.get();
+    return { first: Number(row?.["first"]), last: Number(row?.["last"]) };
   }
 
   /** How many messages wait, those included that were sent and may yet have to be sent again. */
@@ -81,21 +119,34 @@ export class Outbox {
    */
   async add(message: Message): Promise<void> {
     const text = encodeMessage(message);
+    const bytes = Buffer.byteLength(text);
     const kind = outboxClass(message);
     await this.#write(() => {
       if (this.#has.get(message.header.msg_id) !== undefined) return;
-      this.#makeRoom(kind, text.length);
-      this.#insert.run(message.header.msg_id, kind, text.length, text);
+      this.#makeRoom(kind, bytes);
+      const { lastInsertRowid } = this.#insert.run(message.header.msg_id, kind, bytes, text);
+      if (this.#numbered) this.stream.mark(Number(lastInsertRowid));
       this.#messages += 1;
-      this.#bytes += text.length;
+      this.#bytes += bytes;
       if (kind === "event") this.#events += 1;
     });
   }
 
   /** The messages that follow `seq`, oldest first, a page of them. */
   after(seq: number): OutboxEntry[] {
-    const rows = this.#page.all(seq, PAGE_MESSAGES) as unknown as { seq: number; message: string }[];
-    return rows.map((row) => ({ seq: row.seq, message: decodeMessage(row.message) }));
+    const rows = this.#page.all(seq, PAGE_MESSAGES) as unknown as { seq: number; bytes: number; message: string }[];
+    return rows.map((row) => ({ seq: row.seq, bytes: row.bytes, message: decodeMessage(row.message) }));
+  }
+
+  /** Notes on disk that the stream may have carried all up to `seq`; call it before it does. */
+  async markSent(seq: number): Promise<void> {
+    if (seq <= this.stream.sent) return;
+    try {
+      await this.#write(() => this.stream.mark(seq));
+    } catch (error) {
+      this.#logger.warn({ error: toError(error) }, "the outbox cannot note how far it has sent");
+      this.stream.assume(seq);
+    }
   }
 
   /** Forgets what the cloud has: every message up to this number. */
@@ -111,6 +162,7 @@ export class Outbox {
       await this.#commits.write(work);
     } catch (error) {
       this.#count(); // what `work` counted was rolled back
+      this.stream.reload();
       throw error;
     }
   }

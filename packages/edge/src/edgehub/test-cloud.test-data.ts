@@ -14,7 +14,7 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import type { Message } from "@kedge/protocol";
+import { KEDGE_CHANNEL_HEADER, type Message } from "@kedge/protocol";
 import { silentLogger } from "@kedge/runtime";
 import {
   type LinkRefusal,
@@ -23,6 +23,7 @@ import {
   type WebSocketLink,
   WebSocketServer,
 } from "@kedge/transport";
+import type { TestChannel } from "./test-channel.test-data.ts";
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 60 * 60_000;
@@ -129,6 +130,8 @@ export class TestCloud implements AsyncDisposable {
   /** What to do with each message; may answer. */
   onMessage: (message: Message, link: WebSocketLink) => void = () => undefined;
   admit: (request: LinkRequest) => LinkRefusal | undefined = () => undefined;
+  /** Makes this a cloud of ours; absent: a stock one. */
+  channel: TestChannel | undefined;
   issued: Pick<IssueOptions, "notBefore" | "notAfter"> = {};
   readonly #identity: TlsIdentity;
   readonly #https: Server;
@@ -192,12 +195,15 @@ export class TestCloud implements AsyncDisposable {
           this.linkRequests.push(request);
           const refusal = this.admit(request);
           this.look();
-          return { refusal };
+          return { refusal, responseHeaders: this.channel?.answer(request) };
         },
-        onLink: (link) => {
+        onLink: (link, request) => {
           this.links.push(link);
+          const channel = KEDGE_CHANNEL_HEADER.toLowerCase() in request.headers ? this.channel : undefined;
+          channel?.agree(link);
           link.receive((message) => {
             this.received.push(message);
+            channel?.take(message, link);
             this.onMessage(message, link);
             this.look();
           });

@@ -1,10 +1,21 @@
 import type { DatabaseSync } from "node:sqlite";
-import { keepalive, type Message, Operation, ProtocolError, Source } from "@kedge/protocol";
+import {
+  type ChannelAgreement,
+  type ChannelOffer,
+  keepalive,
+  type Message,
+  Operation,
+  ProtocolError,
+  Source,
+} from "@kedge/protocol";
 import { type Clock, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import type { WebSocketLink } from "@kedge/transport";
 import { HubError } from "./hub-error.ts";
-import { Outbox } from "./outbox.ts";
+import { NumberedDelivery } from "./numbered-delivery.ts";
+import { Outbox, type OutboxEntry } from "./outbox.ts";
+import type { OutboxDelivery } from "./outbox-delivery.ts";
+import { PingedDelivery } from "./pinged-delivery.ts";
 import { RequestTable } from "./request-table.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -24,14 +35,8 @@ export interface UpstreamDeps {
 
 /** How long a question waits for a broken link to come back before its asker is told. */
 const RECONNECT_GRACE_MS = 5_000;
-/**
- * A stock cloud confirms no message, but every WebSocket peer answers pings, in order: one that is answered says that all
- * before it was read. Not more often than this.
- */
-const CONFIRM_INTERVAL_MS = 100;
-/** Confirmed messages leave the disk together, to spare it: after this long, or when there are this many. */
-const REMOVE_INTERVAL_MS = 5_000;
-const REMOVE_MESSAGES = 256;
+/** How often we look within a heartbeat whether something else was sent. */
+const BEAT_LOOKS = 4;
 
 /** Says nothing that must survive: an ack belongs to its session, the others are made anew after each connect. */
 function isEphemeral({ route }: Message): boolean {
@@ -52,13 +57,9 @@ export class UpstreamQueue {
   readonly #requests = new RequestTable();
   readonly #bucket: TokenBucket;
   readonly #something = new WakeUp();
-  readonly #given = new WakeUp();
   #link: WebSocketLink | undefined;
+  #numbered: NumberedDelivery | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
-  /** Of the outbox: the last message that this link was given, that a peer has read, and that has left the disk. */
-  #givenSeq = 0;
-  #confirmedSeq = 0;
-  #removedSeq = 0;
 
   constructor(config: UpstreamConfig, deps: UpstreamDeps) {
     this.#config = config;
@@ -99,14 +100,50 @@ export class UpstreamQueue {
     return this.#requests.resolve(reply);
   }
 
-  /** Sends through `link` until it ends, beginning with what an earlier link may have lost. Never throws. */
-  async serve(link: WebSocketLink, stopped: AbortSignal): Promise<void> {
+  /** What a cloud of ours needs to know to take the outbox. */
+  offer(): ChannelOffer {
+    return this.#outbox.offer();
+  }
+
+  /**
+   * Whether the watermark can be of what we offered. If not, this database is an older one than the cloud has met: what it
+   * sent is done, the stream is given up for all else, and the link that would count on must not be used.
+   */
+  async isTrusted({ applied }: ChannelAgreement): Promise<boolean> {
+    const { stream } = this.#outbox;
+    const { sent } = stream;
+    if (applied <= sent) return true;
+    this.#deps.logger.error(
+      { applied, sent },
+      "the cloud has had more of this node's messages than the node's database knows of: it was put back as it was before; what it did not send yet is sent as new",
+    );
+    stream.renew();
+    await this.#outbox.removeUpTo(sent);
+    return false;
+  }
+
+  /** The cloud says that all of the stream up to `upTo` is done. */
+  applied(upTo: number): void {
+    this.#numbered?.applied(upTo);
+    this.#something.wake(); // there may be room
+  }
+
+  /**
+   * Sends through `link` until it ends, beginning with what an earlier link may have lost. Never throws.
+   *
+   * @param agreement undefined with a stock cloud.
+   */
+  async serve(link: WebSocketLink, agreement: ChannelAgreement | undefined, stopped: AbortSignal): Promise<void> {
     const ended = new AbortController();
     void link.closed.then(() => ended.abort());
     const signal = AbortSignal.any([stopped, ended.signal]);
     clearTimeout(this.#graceTimer);
     this.#requests.markAllUnsent();
-    this.#givenSeq = this.#confirmedSeq;
+    const { clock, logger } = this.#deps;
+    const outbox = this.#outbox;
+    this.#numbered = agreement && new NumberedDelivery(link, agreement.applied, { outbox, clock, logger });
+    outbox.numbered = this.#numbered !== undefined;
+    const delivery = this.#numbered ?? new PingedDelivery(link, outbox, clock);
     this.#something.wake();
     this.#link = link;
     const guard = async (part: Promise<void>) => {
@@ -119,10 +156,11 @@ export class UpstreamQueue {
       }
     };
     // The first beat comes first: a cloud counts a node as here when it has heard one.
-    const loops = [this.#beat(link, signal), this.#write(link, signal), this.#confirm(link, signal)];
-    await Promise.all(loops.map(guard));
-    this.#link = undefined;
-    await this.#removeConfirmed().catch(() => undefined); // what stays is sent twice, that is all
+    const beat = this.#beat(link, agreement !== undefined, signal);
+    await Promise.all([beat, this.#write(link, delivery, signal), delivery.run(signal)].map(guard));
+    this.#link = this.#numbered = undefined;
+    outbox.numbered = false;
+    await delivery.end();
     if (!stopped.aborted)
       this.#graceTimer = setTimeout(() => this.#requests.failAll(notConnected()), RECONNECT_GRACE_MS);
   }
@@ -132,8 +170,8 @@ export class UpstreamQueue {
     this.#requests.failAll(notConnected());
   }
 
-  async #write(link: WebSocketLink, signal: AbortSignal): Promise<void> {
-    let page: ReturnType<Outbox["after"]> = [];
+  async #write(link: WebSocketLink, delivery: OutboxDelivery, signal: AbortSignal): Promise<void> {
+    let page: OutboxEntry[] = [];
     for (;;) {
       await this.#something.wait(signal);
       for (;;) {
@@ -143,14 +181,13 @@ export class UpstreamQueue {
           await this.#ask(link, question);
           continue;
         }
-        if (page.length === 0) page = this.#outbox.after(this.#givenSeq);
+        if (page.length === 0) page = await delivery.page();
         const [entry] = page;
         if (entry === undefined) break;
+        if (!delivery.hasRoom(entry)) break; // woken when there is: questions need not wait for that
         await this.#bucket.take(signal);
-        await link.send(entry.message);
+        await delivery.send(entry);
         page.shift();
-        this.#givenSeq = entry.seq;
-        this.#given.wake();
       }
     }
   }
@@ -164,35 +201,19 @@ export class UpstreamQueue {
     }
   }
 
-  async #beat(link: WebSocketLink, signal: AbortSignal): Promise<void> {
+  /** A cloud of ours hears us in whatever we send: it needs a beat only where nothing else was sent. */
+  async #beat(link: WebSocketLink, agreed: boolean, signal: AbortSignal): Promise<void> {
+    const { heartbeatMs } = this.#config;
+    let quiet = 0;
     for (;;) {
       await link.send(keepalive());
-      await this.#deps.clock.sleep(this.#config.heartbeatMs, signal);
+      do {
+        const { bytesOut } = link.traffic;
+        await this.#deps.clock.sleep(agreed ? heartbeatMs / BEAT_LOOKS : heartbeatMs, signal);
+        quiet = link.traffic.bytesOut === bytesOut ? quiet + 1 : 0;
+      } while (agreed && quiet < BEAT_LOOKS - 1);
+      quiet = 0;
     }
-  }
-
-  async #confirm(link: WebSocketLink, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
-    for (;;) {
-      while (this.#givenSeq === this.#confirmedSeq) {
-        await this.#given.waitOr(REMOVE_INTERVAL_MS, clock, signal);
-        if (this.#givenSeq !== this.#confirmedSeq) break;
-        await this.#removeConfirmed();
-        await this.#given.wait(signal);
-      }
-      const seq = this.#givenSeq;
-      await link.confirm();
-      this.#confirmedSeq = seq;
-      if (seq - this.#removedSeq >= REMOVE_MESSAGES) await this.#removeConfirmed();
-      await clock.sleep(CONFIRM_INTERVAL_MS, signal);
-    }
-  }
-
-  async #removeConfirmed(): Promise<void> {
-    const seq = this.#confirmedSeq;
-    if (seq === this.#removedSeq) return;
-    await this.#outbox.removeUpTo(seq);
-    this.#removedSeq = seq;
   }
 }
 

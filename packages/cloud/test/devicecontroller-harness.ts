@@ -13,7 +13,7 @@ import { Informer, type KubeClient } from "@kedge/kube-client";
 import type { Message } from "@kedge/protocol";
 import { deferred, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import type { TestKubernetes } from "@kedge/testing";
-import type { CloudMessages, CloudNotices } from "../src/cloud-messages.ts";
+import type { CloudMessages, CloudNotices, UpstreamMessage } from "../src/cloud-messages.ts";
 import { DeviceController } from "../src/devicecontroller/devicecontroller.ts";
 
 export const CRDS = path.join(import.meta.dirname, "../../../manifests/crds");
@@ -99,6 +99,7 @@ export class DeviceControllerHarness implements AsyncDisposable {
     device: string,
     kind: "twin/edge_updated" | "state/update",
     content: unknown,
+    numbered?: UpstreamMessage["numbered"],
   ): Promise<string> {
     const id = crypto.randomUUID();
     const resource = device === "" ? "membership/detail" : `device/${this.namespace}/${device}/${kind}`;
@@ -107,7 +108,11 @@ export class DeviceControllerHarness implements AsyncDisposable {
       route: { source: "twin", group: "resource", operation: "update", resource },
       content,
     };
-    await this.bus.request("device/upstream", { node: this.node(node), message }, AbortSignal.timeout(20_000));
+    await this.bus.request(
+      "device/upstream",
+      { node: this.node(node), message, numbered },
+      AbortSignal.timeout(20_000),
+    );
     return id;
   }
 

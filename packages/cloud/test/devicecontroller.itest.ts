@@ -322,3 +322,32 @@ test("without the CRDs: one sentence that says what to do", options, async () =>
   await using harness = new DeviceControllerHarness(bare, "default");
   await assert.rejects(harness.start(), { code: "CrdsMissing", message: /kubectl apply -f manifests\/crds/ });
 });
+
+test("a report that comes again after a restart of the cloud sets nothing back", options, () =>
+  inNamespace(async (harness) => {
+    await harness.start();
+    await harness.device("d1", "n1");
+    const stream = crypto.randomUUID();
+    const report = (value: string, edge: number, repeated: boolean) =>
+      harness.report("n1", "d1", "twin/edge_updated", twin(value, edge), { stream, repeated });
+    const valueIs = (value: string) =>
+      harness.status("d1", ({ status }) => status?.twins?.[0]?.reported?.value === value);
+    await report("5", 5, false);
+    await valueIs("5");
+    await harness.controller?.[Symbol.asyncDispose]();
+    await harness.start();
+    await report("4", 4, true);
+    const { status } = await harness.kube.get(DEVICE_STATUSES, harness.key("d1"), AbortSignal.timeout(10_000));
+    assert.equal(status?.twins?.[0]?.reported?.value, "5");
+    await report("6", 6, true);
+    await valueIs("6");
+    // Another database counts anew.
+    await harness.controller?.[Symbol.asyncDispose]();
+    await harness.start();
+    await harness.report("n1", "d1", "twin/edge_updated", twin("1", 1), {
+      stream: crypto.randomUUID(),
+      repeated: true,
+    });
+    await valueIs("1");
+  }),
+);

@@ -3,10 +3,12 @@ import { parseKey } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
 import { type Message, twinConfirmation } from "@kedge/protocol";
 import { hasCode, type Logger, toError } from "@kedge/runtime";
+import type { UpstreamMessage } from "../cloud-messages.ts";
 import type { DeviceDownstream } from "./device-downstream.ts";
 import type { DeviceView } from "./device-view.ts";
 import type { NewestTwins } from "./newest-twins.ts";
 import { readStateReport, readTwinReport, ReportError } from "./read-report.ts";
+import { formatVersions, readVersions } from "./reported-versions.ts";
 import type { StatusWriter } from "./status-writer.ts";
 
 export interface DeviceUpstreamDeps {
@@ -35,7 +37,7 @@ export class DeviceUpstream {
   }
 
   /** @throws only for failures that may heal; the edge sends again what is not confirmed. */
-  async handle(node: string, message: Message): Promise<void> {
+  async handle({ node, message, numbered }: UpstreamMessage): Promise<void> {
     const { downstream, logger, send } = this.#deps;
     const { resource = "" } = message.route;
     if (resource === "membership/detail") {
@@ -49,7 +51,7 @@ export class DeviceUpstream {
       return;
     }
     try {
-      await this.#store(node, key, kind, message);
+      await this.#store(node, key, kind, message.content, numbered);
     } catch (error) {
       if (this.#signal.aborted) return;
       if (!isFinal(error)) throw error;
@@ -58,17 +60,27 @@ export class DeviceUpstream {
     send(twinConfirmation(node, message));
   }
 
-  async #store(node: string, key: string, kind: string, message: Message): Promise<void> {
-    const { writer, newest, logger } = this.#deps;
-    const known = this.#deps.view.devices.get(key);
+  async #store(
+    node: string,
+    key: string,
+    kind: string,
+    content: unknown,
+    numbered: UpstreamMessage["numbered"],
+  ): Promise<void> {
+    const { view, writer, newest, logger } = this.#deps;
+    const known = view.devices.get(key);
     // Reports of one node stay in order: only for a device that our copy does not know we have to ask first.
     const device = known ?? (await this.#read(key));
     if (device?.spec?.nodeName !== node) {
       logger.debug({ node, device: key }, "report of a device that this node does not have");
       return;
     }
-    if (kind === "state/update") await writer.report(key, { state: readStateReport(message.content) });
-    else await writer.report(key, { twins: newest.filter(key, readTwinReport(message.content)) });
+    if (kind === "state/update") return writer.report(key, { state: readStateReport(content) });
+    // Only then: should the edge have started anew meanwhile, its next report must not count as old.
+    if (numbered?.repeated === true) newest.learn(key, readVersions(numbered.stream, device, view.status(key)));
+    const twins = newest.filter(key, readTwinReport(content));
+    const versions = numbered && formatVersions(numbered.stream, device, newest.versions(key));
+    await writer.report(key, { twins, ...(versions !== undefined && { versions }) });
   }
 
   /** Our copy may lag behind, for a device that has only just been created. */

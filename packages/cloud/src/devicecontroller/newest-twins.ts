@@ -1,4 +1,5 @@
 import type { ReportedTwin, ReportedValue, TwinVersion } from "./read-report.ts";
+import type { ReportedVersions } from "./reported-versions.ts";
 
 type Side = "reported" | "observedDesired";
 
@@ -25,6 +26,16 @@ export class NewestTwins {
       if (reported !== undefined || observedDesired !== undefined) news.set(name, { reported, observedDesired });
     }
     return news;
+  }
+
+  /** What is known of a device's versions. */
+  versions(device: string): ReportedVersions {
+    return this.#versions.get(device) ?? new Map<string, TwinVersion>();
+  }
+
+  /** What is known from elsewhere, if we know nothing ourselves. */
+  learn(device: string, versions: ReportedVersions): void {
+    if (!this.#versions.has(device)) this.#versions.set(device, new Map(versions));
   }
 
   forget(device: string): void {

@@ -5,6 +5,7 @@ import { type Clock, Component, deferred, hasCode, isRetryable, type Logger, toE
 import type { DeviceView } from "./device-view.ts";
 import { type PendingStatus, planStatus } from "./plan-status.ts";
 import type { ReportedState, ReportedTwin } from "./read-report.ts";
+import { REPORTED_VERSIONS_ANNOTATION } from "./reported-versions.ts";
 
 /** Devices written at once; of each device one write is under way at most. */
 export const STATUS_WORKERS_MIN = 16;
@@ -19,10 +20,18 @@ export interface StatusWriterDeps {
   readonly clock: Clock;
 }
 
+export interface Report {
+  readonly twins?: ReadonlyMap<string, ReportedTwin>;
+  readonly state?: ReportedState;
+  readonly versions?: string;
+}
+
 /** Newest of what was reported since the last write began. */
 interface Pending {
   twins: Map<string, ReportedTwin>;
   state: ReportedState;
+  /** What the values' versions are from now on, as an annotation holds them. */
+  versions: string | undefined;
   written: PromiseWithResolvers<void>;
 }
 
@@ -51,12 +60,19 @@ export class StatusWriter extends Component {
   }
 
   /** Resolves once it is stored, or the device is gone. @throws if the API server refuses it for good. */
-  report(device: string, report: { twins?: ReadonlyMap<string, ReportedTwin>; state?: ReportedState }): Promise<void> {
-    const pending: Pending = this.#pending.get(device) ?? { twins: new Map(), state: {}, written: deferred() };
+  report(device: string, report: Report): Promise<void> {
+    const none = () => ({
+      twins: new Map<string, ReportedTwin>(),
+      state: {},
+      versions: undefined,
+      written: deferred(),
+    });
+    const pending: Pending = this.#pending.get(device) ?? none();
     this.#pending.set(device, pending);
     for (const [name, twin] of report.twins ?? NO_TWINS)
       pending.twins.set(name, mergeTwin(pending.twins.get(name), twin));
     pending.state = { ...pending.state, ...report.state };
+    pending.versions = report.versions ?? pending.versions;
     this.#queue.add(device);
     return pending.written.promise;
   }
@@ -92,23 +108,30 @@ export class StatusWriter extends Component {
       status = undefined;
     }
     const patch = planStatus(device, status, pending ?? NO_REPORT);
+    const annotations = pending?.versions !== undefined && { [REPORTED_VERSIONS_ANNOTATION]: pending.versions };
     if (status === undefined) {
-      view.noteWritten(await this.#create(device, patch ?? {}));
+      view.noteWritten(await this.#create(device, patch ?? {}, annotations));
       return;
     }
     if (patch === undefined) return;
     try {
       // The twins are written whole, so they must be made from what there is: whoever wrote meanwhile is not undone (W7).
-      const body = { metadata: { resourceVersion: status.metadata?.resourceVersion }, status: patch };
+      const { resourceVersion } = status.metadata ?? {};
+      const body = { metadata: { resourceVersion, ...(annotations && { annotations }) }, status: patch };
       view.noteWritten(await kube.patch(DEVICE_STATUSES, parseKey(key), { type: "merge", body }, this.signal));
     } catch (error) {
       if (!hasCode(error, "NotFound")) throw error;
       view.noteGone(key);
-      view.noteWritten(await this.#create(device, planStatus(device, undefined, pending ?? NO_REPORT) ?? {}));
+      const whole = planStatus(device, undefined, pending ?? NO_REPORT) ?? {};
+      view.noteWritten(await this.#create(device, whole, annotations));
     }
   }
 
-  async #create(device: Device, status: NonNullable<DeviceStatus["status"]>): Promise<DeviceStatus> {
+  async #create(
+    device: Device,
+    status: NonNullable<DeviceStatus["status"]>,
+    annotations: Record<string, string> | false,
+  ): Promise<DeviceStatus> {
     const { name = "", namespace = "", uid = "" } = device.metadata ?? {};
     const owner = {
       apiVersion: DEVICES_API_VERSION,
@@ -121,7 +144,7 @@ export class StatusWriter extends Component {
     const object: DeviceStatus = {
       apiVersion: DEVICES_API_VERSION,
       kind: "DeviceStatus",
-      metadata: { name, namespace, ownerReferences: [owner] },
+      metadata: { name, namespace, ownerReferences: [owner], ...(annotations && { annotations }) },
       ...(Object.keys(status).length > 0 && { status }),
     };
     return this.#deps.kube.create(DEVICE_STATUSES, object, this.signal);
@@ -147,6 +170,7 @@ export class StatusWriter extends Component {
     }
     for (const [name, twin] of newer.twins) failed.twins.set(name, mergeTwin(failed.twins.get(name), twin));
     failed.state = { ...failed.state, ...newer.state };
+    failed.versions = newer.versions ?? failed.versions;
     failed.written.promise.then(newer.written.resolve, newer.written.reject);
     this.#pending.set(key, failed);
   }

@@ -4,6 +4,7 @@ import {
   badRequest,
   forbidden,
   objectContent,
+  type UpstreamDeps,
   type UpstreamHandler,
   type UpstreamRequest,
   withoutEmptyTimes,
@@ -41,12 +42,14 @@ export const updateEvent: UpstreamHandler = {
 
 export const patchEvent: UpstreamHandler = {
   answer: "none",
-  async run(request, { kube }, signal) {
+  async run(request, deps, signal) {
+    const { kube } = deps;
     const { event, patchData } = objectContent(request) as { event?: Event; patchData?: unknown };
     if (typeof event !== "object" || typeof patchData !== "string")
       throw badRequest("an event's patch must carry event and patchData");
     const whole = ownEvent(event, request);
     try {
+      if (request.repeated && (await isCounted(whole, request, deps, signal))) return undefined;
       const body: unknown = JSON.parse(patchData);
       await kube.patch(EVENTS, request.key, { type: "strategic", body }, signal);
     } catch (error) {
@@ -59,3 +62,14 @@ export const patchEvent: UpstreamHandler = {
     return undefined;
   },
 };
+
+/** Whether the event has happened that often already: what comes again must not set its count back. */
+async function isCounted(
+  { count = 0 }: Event,
+  { key }: UpstreamRequest,
+  { kube }: UpstreamDeps,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const stored = await kube.get(EVENTS, key, signal);
+  return (stored.count ?? 0) >= count;
+}

@@ -12,6 +12,7 @@ const dist = join(root, "dist");
 
 const PROGRAMS: Readonly<Record<string, string>> = {
   edgecore: "packages/edge/src/edgecore-main.ts",
+  "edgecore-doctor": "packages/edge/src/doctor/edgecore-doctor-main.ts",
   cloudcore: "packages/cloud/src/cloudcore-main.ts",
   keadm: "packages/keadm/src/main.ts",
   kedge: "packages/standalone/src/main.ts",

@@ -1,6 +1,8 @@
 import { chmodSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { isScalar, parseDocument } from "yaml";
 
+/** Where KubeEdge has it. */
+export const EDGECORE_CONFIG_FILE = "/etc/kubeedge/config/edgecore.yaml";
 const TOKEN_PATH = ["modules", "edgeHub", "token"];
 
 /** The same text with an empty token; all else, comments included, stays as it is. */

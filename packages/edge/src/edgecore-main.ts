@@ -1,27 +1,29 @@
-import "./edgecore-lean-process.ts"; // before all else
+import "./edgecore-doctor-process.ts"; // before all else
+import "./edgecore-lean-process.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { defaultEdgeCoreConfig, type EdgeCoreConfig, loadEdgeCoreConfig, minEdgeCoreConfig } from "@kedge/api";
 import { createLogger, giveBackMemory, type Logger, toError } from "@kedge/runtime";
 import packageJson from "../package.json" with { type: "json" };
-import { blankToken } from "./edgecore-config-file.ts";
+import { blankToken, EDGECORE_CONFIG_FILE } from "./edgecore-config-file.ts";
 import { hostFacts, runningKubelet } from "./edgecore-host.ts";
 import { startEdgeCore, SUPPORTED_SWITCHES } from "./edgecore.ts";
 
-const DEFAULT_CONFIG = "/etc/kubeedge/config/edgecore.yaml";
 /** Stopping in good order may take this long; then we go as we are: everything that matters is on disk. */
 const STOP_MS_MAX = 10_000;
 const USAGE = `Usage: edgecore [--config FILE] [--defaultconfig | --minconfig | --version]
+       edgecore doctor [--config FILE] [--output text|json]
 
-  --config FILE     KubeEdge's edgecore.yaml; default ${DEFAULT_CONFIG}
+  --config FILE     KubeEdge's edgecore.yaml; default ${EDGECORE_CONFIG_FILE}
   --defaultconfig   print every key with its default
   --minconfig       print the keys that are commonly changed
-  --version         print the version`;
+  --version         print the version
+  doctor            check all that edgecore needs, and say what to do`;
 
 function main(): void {
   const { values } = parseArgs({
     options: {
-      config: { type: "string", default: DEFAULT_CONFIG },
+      config: { type: "string", default: EDGECORE_CONFIG_FILE },
       defaultconfig: { type: "boolean" },
       minconfig: { type: "boolean" },
       version: { type: "boolean" },

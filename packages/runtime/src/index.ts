@@ -23,3 +23,5 @@ export {
   MetricsError,
 } from "./metrics.ts";
 export { giveBackMemory } from "./give-back-memory.ts";
+export { type Check, type CheckResult, type Finding, found, runChecks } from "./doctor/check.ts";
+export { type DoctorReport, isWell, renderReport, renderReportJson } from "./doctor/render-report.ts";

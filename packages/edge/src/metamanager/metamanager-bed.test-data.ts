@@ -50,13 +50,16 @@ export class MetaManagerBed implements AsyncDisposable {
   readonly commits: GroupCommit;
   readonly signal = AbortSignal.timeout(20_000);
   cloud: Cloud = () => "away";
+  /** Before each answer. */
+  delay: (() => Promise<void>) | undefined;
   #metaManager: MetaManager | undefined;
 
   private constructor(path: string) {
     this.db = openDatabase({ path });
     this.commits = new GroupCommit(this.db);
-    this.bus.handle("hub/request", ({ message }) => {
+    this.bus.handle("hub/request", async ({ message }) => {
       this.asked.push(message);
+      if (this.delay !== undefined) await this.delay();
       const reply = this.cloud(message);
       if (reply === "away") throw new NotConnectedError("the cloud is away", { code: "NotConnected" });
       return reply;

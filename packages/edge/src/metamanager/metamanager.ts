@@ -12,7 +12,6 @@ import {
 } from "@kedge/kube";
 import {
   createEvent,
-  createLease,
   createPod,
   deletePod,
   formatResource,
@@ -27,7 +26,6 @@ import {
   readQueriedObject,
   registerNode,
   Source,
-  updateLease,
 } from "@kedge/protocol";
 import { type Clock, Component, hasCode, type Logger, systemClock, toError } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
@@ -36,6 +34,7 @@ import { MessageApplier } from "./apply-message.ts";
 import { requireObject } from "./answered-object.ts";
 import { CloudRequests } from "./cloud-requests.ts";
 import { DigestExchange } from "./digest-exchange.ts";
+import { LeaseWriter } from "./lease-writer.ts";
 import { MetaRepository } from "./meta-repository.ts";
 import { MetaStore } from "./meta-store.ts";
 import { PatchKeeper } from "./patch-keeper.ts";
@@ -64,6 +63,7 @@ export class MetaManager extends Component {
   readonly #reads: ReadThrough;
   readonly #tokens: TokenCache;
   readonly #patches: PatchKeeper;
+  readonly #leases: LeaseWriter;
   readonly #applier: MessageApplier;
   readonly #digests: DigestExchange;
   readonly #handles = new DisposableStack();
@@ -79,6 +79,7 @@ export class MetaManager extends Component {
     this.#reads = new ReadThrough(this.#store, this.#cloud);
     this.#tokens = new TokenCache(repository, commits, this.#cloud, { clock, logger });
     this.#patches = new PatchKeeper(repository, this.#store, commits, this.#cloud, logger);
+    this.#leases = new LeaseWriter(bus, this.#cloud, logger);
     this.#applier = new MessageApplier(this.#store, bus, logger);
     this.#digests = new DigestExchange({ db, bus, clock, logger });
   }
@@ -126,8 +127,8 @@ export class MetaManager extends Component {
     handles.use(bus.handle("meta/deletePod", (request, signal) => this.#deletePod(request, any(signal))));
     handles.use(bus.handle("meta/registerNode", (node, signal) => this.#registerNode(node, any(signal))));
     handles.use(bus.handle("meta/getLease", (key, signal) => this.#getLease(key, any(signal))));
-    handles.use(bus.handle("meta/createLease", (lease, signal) => this.#writeLease(createLease, lease, any(signal))));
-    handles.use(bus.handle("meta/updateLease", (lease, signal) => this.#writeLease(updateLease, lease, any(signal))));
+    handles.use(bus.handle("meta/createLease", (lease, signal) => this.#leases.create(lease, any(signal))));
+    handles.use(bus.handle("meta/updateLease", (lease, signal) => this.#leases.update(lease, any(signal))));
     handles.use(bus.handle("meta/sendEvent", (request, signal) => this.#sendEvent(request, any(signal))));
     handles.use(bus.listen("hub/connection", ({ connected }) => connected && this.#resend()));
   }
@@ -190,16 +191,6 @@ export class MetaManager extends Component {
       if (hasCode(error, "NotFound")) return undefined;
       throw error;
     }
-  }
-
-  /**
-   * Leases are not stored: nobody reads them offline, and a write every ten seconds wears out flash (W-15). They travel
-   * without `managedFields`, which the API server keeps by itself: half of an idle node's traffic would be these.
-   */
-  async #writeLease(write: (lease: Lease) => Message, lease: Lease, signal: AbortSignal): Promise<Lease> {
-    const { managedFields: _kept, ...metadata } = lease.metadata ?? {};
-    const reply = await this.#cloud.ask(write({ ...lease, metadata }), signal);
-    return requireObject(readObjectResp<Lease>(reply.content), keyOfObject(lease));
   }
 
   async #sendEvent(

@@ -11,6 +11,9 @@ import { isOwnedByNode, isPodGone } from "./pod-gone.ts";
 export type PatchedType = "pod" | "node";
 const ROW_TYPES = { pod: "podpatch", node: "nodepatch" } as const;
 
+/** Kept patches that wait for the cloud's answer at once: on a slow link one after the other would take too long. */
+const RESENDS_MAX = 8;
+
 /**
  * Sends status patches. The newest of an object that did not get through is kept in table `meta` and sent when the cloud
  * is back: each is made against the state that the cloud last confirmed, so the newest says all.
@@ -46,22 +49,33 @@ export class PatchKeeper {
     return this.#inTurn(row, () => this.#send(type, key, patch, signal));
   }
 
-  /** Sends what is kept. What fails again stays for the next time. */
+  /** Sends what is kept, the node's first. What fails again stays for the next time. */
   async resend(signal: AbortSignal): Promise<void> {
-    for (const type of ["node", "pod"] as const)
-      for (const row of this.#repository.keys(ROW_TYPES[type])) {
-        if (signal.aborted) return;
-        try {
-          await this.#inTurn(row, async () => {
-            // A newer one may have gone before us; then this row is gone, too, or holds the newer one.
-            const patch = this.#repository.get(row);
-            if (patch !== undefined) await this.#send(type, parseObjectResource(row).key, patch, signal);
-          });
-        } catch (error) {
-          if (hasCode(error, "NotConnected")) return;
-          this.#logger.warn({ row, error: toError(error) }, "kept status patch not accepted");
-        }
-      }
+    for (const type of ["node", "pod"] as const) {
+      const rows = this.#repository.keys(ROW_TYPES[type]);
+      let connected = true;
+      const worker = async () => {
+        for (let row = rows.shift(); row !== undefined && connected && !signal.aborted; row = rows.shift())
+          connected &&= await this.#resendRow(type, row, signal);
+      };
+      await Promise.all(Array.from({ length: RESENDS_MAX }, worker));
+      if (!connected) return;
+    }
+  }
+
+  /** @returns false if the cloud is away again. */
+  async #resendRow(type: PatchedType, row: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#inTurn(row, async () => {
+        // A newer one may have gone before us; then this row is gone, too, or holds the newer one.
+        const patch = this.#repository.get(row);
+        if (patch !== undefined) await this.#send(type, parseObjectResource(row).key, patch, signal);
+      });
+    } catch (error) {
+      if (hasCode(error, "NotConnected")) return false;
+      if (!signal.aborted) this.#logger.warn({ row, error: toError(error) }, "kept status patch not accepted");
+    }
+    return true;
   }
 
   /** Patches of one object go one after the other: a cloud may work on two at once, and an older one must not be last. */

@@ -96,6 +96,7 @@ function readHubConfig({ modules }: CloudCoreConfig): CloudHubConfig {
     nodeLimit: hub.nodeLimit,
     edgeCertificateDays: hub.edgeCertSigningDuration,
     tokenRefreshHours: hub.tokenRefreshDuration,
+    sharedToken: hub.sharedToken,
   };
 }
 

@@ -45,7 +45,9 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
     const anonymous = new Map([
       ["GET /ca.crt", 200],
       ["GET /edge.crt", 401],
-      ["GET /node/{name}", 404],
+      ["GET /node/{nodename}", 404],
+      ["POST /nodeupgrade", 401],
+      ["POST /task/{taskType}/name/{taskID}/node/{nodeID}/status", 401],
     ]);
     test("lists each route with what it tells strangers", { timeout }, async () => {
       const { https } = shared.cloud.ports;
@@ -55,7 +57,7 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       );
       const { ca } = await newEdge();
       for (const { method, path } of ROUTES) {
-        const answer = await httpsGet(https, path.replace("{name}", `edge-${count}`), {
+        const answer = await httpsGet(https, path.replace("{nodename}", `edge-${count}`).replaceAll(/[{}]/g, ""), {
           ca,
           method,
           headers: { NodeName: "x" },
@@ -65,8 +67,8 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
     });
 
     for (const [method, path] of [
-      ["POST", "/nodeupgrade"],
-      ["POST", "/task/upgrade/name/t/node/n/status"],
+      ["GET", "/nodeupgrade"],
+      ["POST", "/task/upgrade/name/t/node/n/status/more"],
       ["GET", "/"],
       ["GET", "/node/"],
       ["GET", "/node/a/b"],
@@ -487,7 +489,7 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       dnsNames: ["cloud.example"],
     });
     const names = new X509Certificate(Buffer.from(await served(), "base64")).subjectAltName;
-    assert.equal(names, "DNS:cloud.example, IP Address:127.0.0.1, IP Address:192.0.2.7");
+    assert.equal(names, "DNS:cloud.example, DNS:localhost, IP Address:127.0.0.1, IP Address:192.0.2.7");
   });
 
   test("metrics and health tell what is going on", { timeout }, async () => {

@@ -36,6 +36,9 @@ const cloudHub = group({
   dnsNames: texts([""], minimal),
   edgeCertSigningDuration: int(365, { minimum: 1, description: "days" }),
   tokenRefreshDuration: int(12, { minimum: 1, description: "hours" }),
+  sharedToken: bool(true, {
+    description: "keep one join token for all nodes, as KubeEdge does; false: only keadm token create lets nodes join",
+  }),
   quic: group({
     enable: enable(false),
     address: text("0.0.0.0"),

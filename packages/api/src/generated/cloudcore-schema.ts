@@ -151,6 +151,10 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
        "default": 12,
        "minimum": 1
       },
+      "sharedToken": {
+       "type": "boolean",
+       "default": true
+      },
       "quic": {
        "type": "object",
        "properties": {

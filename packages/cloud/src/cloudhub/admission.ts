@@ -1,6 +1,6 @@
 import { ChannelHeader, CONNECTION_USE_MESSAGES, NODES_GROUP, nodeUserName } from "@kedge/protocol";
 import type { LinkRefusal, LinkRequest } from "@kedge/transport";
-import { isNodeName } from "./https-routes.ts";
+import { isNodeName } from "./node-name.ts";
 
 /** What admission needs to know of the sessions that there are. */
 export interface SessionCount {
@@ -11,7 +11,12 @@ export interface SessionCount {
 
 export type Admission =
   | { readonly node: string; readonly refusal?: undefined }
-  | { readonly refusal: LinkRefusal; readonly code: "badRequest" | "notThatNode" | "nodeLimit" };
+  | {
+      readonly refusal: LinkRefusal;
+      readonly code: "badRequest" | "notThatNode" | "nodeLimit";
+      /** Whose certificate it is, if a node's: nobody else is to blame. */
+      readonly node: string | undefined;
+    };
 
 const NODE_LIMIT_RETRY_SECONDS = 30;
 
@@ -20,31 +25,43 @@ const NODE_LIMIT_RETRY_SECONDS = 30;
  * chain, time and use were checked in the TLS handshake.
  */
 export function admit({ headers, certificate }: LinkRequest, sessions: SessionCount): Admission {
+  const { CN, O } = certificate.subject;
+  const holder =
+    (Array.isArray(O) ? O : [O]).includes(NODES_GROUP) && typeof CN === "string" ? nodeOfUser(CN) : undefined;
+  const refuse = (code: "badRequest" | "notThatNode", httpStatus: 400 | 403, reason: string): Admission => ({
+    code,
+    node: holder,
+    refusal: { httpStatus, reason },
+  });
   const node = headers[ChannelHeader.nodeId];
   if (typeof node !== "string" || !isNodeName(node))
     return refuse("badRequest", 400, "header node_id must hold the node's name");
   const use = headers[ChannelHeader.connectionUse.toLowerCase()];
   if (use !== CONNECTION_USE_MESSAGES)
     return refuse("badRequest", 400, `header ConnectionUse must be ${CONNECTION_USE_MESSAGES}`);
-  const { CN, O } = certificate.subject;
-  const groups = Array.isArray(O) ? O : [O];
-  if (CN !== nodeUserName(node) || !groups.includes(NODES_GROUP)) {
-    const holder = Array.isArray(CN) ? CN.join(", ") : CN;
-    return refuse("notThatNode", 403, `the certificate is for ${holder}, not for ${nodeUserName(node)}`);
-  }
+  if (holder !== node)
+    return refuse(
+      "notThatNode",
+      403,
+      `the certificate is for ${[CN].flat().join(", ")}, not for ${nodeUserName(node)}: give the host its old name, or remove the certificate and join under the new name`,
+    );
   // A node that returns takes the place of its older session.
   if (sessions.connected >= sessions.connectedMax && !sessions.isConnected(node))
     return {
       code: "nodeLimit",
+      node,
       refusal: {
         httpStatus: 503,
-        reason: `this cloudcore serves ${sessions.connectedMax} nodes already (modules.cloudHub.nodeLimit)`,
+        reason: `this cloudcore serves ${sessions.connectedMax} nodes already: raise modules.cloudHub.nodeLimit, or start another cloudcore`,
         retryAfterSeconds: NODE_LIMIT_RETRY_SECONDS,
       },
     };
   return { node };
 }
 
-function refuse(code: "badRequest" | "notThatNode", httpStatus: 400 | 403, reason: string): Admission {
-  return { code, refusal: { httpStatus, reason } };
+/** @returns undefined if it is not the name of a node's user. */
+function nodeOfUser(user: string): string | undefined {
+  const prefix = nodeUserName("");
+  const node = user.startsWith(prefix) ? user.slice(prefix.length) : "";
+  return isNodeName(node) ? node : undefined;
 }

@@ -18,27 +18,19 @@ import { type LinkAdmission, type LinkRequest, type WebSocketLink, WebSocketServ
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
 import { admit } from "./admission.ts";
 import { AgreedChannel } from "./agreed-channel.ts";
-import { HttpsServer } from "./https-server.ts";
 import { HubMetrics } from "./hub-metrics.ts";
 import { Inboxes } from "./inboxes.ts";
+import { Joining, type JoiningConfig } from "./joining.ts";
 import { CLOSE_NODE_DELETED, CLOSE_REPLACED, CLOSE_SILENT, NodeSession } from "./node-session.ts";
-import { type CertificateFiles, loadCloudCertificates } from "./pki/cloud-certificates.ts";
-import type { ServerNames } from "./pki/certificate-authority.ts";
-import { TokenKeeper } from "./pki/token-keeper.ts";
 import type { SyncRecords } from "./sync-records.ts";
 import { routeUpstream } from "./upstream-router.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 
-export interface CloudHubConfig {
-  readonly files: CertificateFiles;
-  readonly names: ServerNames;
+export interface CloudHubConfig extends JoiningConfig {
   readonly websocket: { readonly address: string; readonly port: number };
-  readonly https: { readonly address: string; readonly port: number };
   readonly keepaliveMs: number;
   readonly writeTimeoutMs: number;
   readonly nodeLimit: number;
-  readonly edgeCertificateDays: number;
-  readonly tokenRefreshHours: number;
 }
 
 export interface CloudHubDeps {
@@ -74,7 +66,7 @@ export class CloudHub extends Component {
   readonly #admitted = new WeakMap<LinkRequest, Admitted>();
   #epoch = 0;
   #websocket: WebSocketServer | undefined;
-  #https: HttpsServer | undefined;
+  #joining: Joining | undefined;
   #kubernetesCa = "";
 
   private constructor(config: CloudHubConfig, deps: CloudHubDeps) {
@@ -103,16 +95,20 @@ export class CloudHub extends Component {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const { kube, clock, logger } = this.#deps;
-    const { files, names, edgeCertificateDays, tokenRefreshHours } = this.#config;
-    const { ca, server: tls } = await loadCloudCertificates(files, names, { kube, clock, logger }, signal);
+    const { logger } = this.#deps;
+    const joining = await Joining.start(
+      this.#config,
+      {
+        ...this.#deps,
+        isConnected: (node) => this.#sessions.has(node),
+        onIdentity: (tls) => this.#websocket?.replaceIdentity(tls),
+      },
+      signal,
+    );
+    this.#joining = this.#scope.use(joining);
     this.#scope.use(this.#deps.bus.handle("hub/send", (message) => this.#send(message)));
-    this.#websocket = this.#scope.use(await this.#listen(tls, signal));
-    const { address: host, port } = this.#config.https;
-    const routeDeps = { ca, kube, clock, logger, edgeCertificateDays };
-    this.#https = this.#scope.use(await HttpsServer.start({ host, port, tls }, routeDeps, signal));
-    // Last: who finds a token can join at once.
-    this.#scope.use(await TokenKeeper.start(tokenRefreshHours, { kube, clock, logger, ca }, signal));
+    this.#websocket = this.#scope.use(await this.#listen(joining.identity, signal));
+    await joining.listen(signal); // last: who can join can connect
     const sweep = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#scope.defer(() => clearInterval(sweep));
     logger.info({ websocket: this.ports.websocket, https: this.ports.https }, "CloudHub listens");
@@ -138,7 +134,7 @@ export class CloudHub extends Component {
 
   /** The ports in use, also where the configuration says 0. */
   get ports(): { readonly websocket: number; readonly https: number } {
-    return { websocket: this.#websocket?.port ?? 0, https: this.#https?.port ?? 0 };
+    return { websocket: this.#websocket?.port ?? 0, https: this.#joining?.port ?? 0 };
   }
 
   /** Nodes with a session here. */
@@ -157,6 +153,7 @@ export class CloudHub extends Component {
     this.#metrics.refused(admission.code);
     const node = request.headers["node_id"];
     this.#deps.logger.warn({ node, remote: request.remoteAddress, reason }, "connection refused");
+    if (admission.node !== undefined) this.#joining?.sessionRefused(admission.node, request.remoteAddress, reason);
     return { refusal: admission.refusal };
   }
 

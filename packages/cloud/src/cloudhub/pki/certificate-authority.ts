@@ -15,7 +15,7 @@ import type { SigningRequest } from "./signing-request.ts";
 const DAY_MS = 24 * 60 * 60_000;
 /** As KubeEdge: CA and server certificates outlive the installation. */
 const CA_DAYS = 100 * 364;
-/** An edge's clock may be behind ours; its certificate must be valid for it at once. */
+/** An edge's clock may be behind ours; what we issue must be valid for it at once. */
 const CLOCK_SKEW_MS = 60 * 60_000;
 const CA_SERIAL = Buffer.from([0x04, 0x00]);
 
@@ -33,6 +33,7 @@ export class CertificateAuthority {
   /** Lower-case hex SHA-256 of the certificate: the first part of a join token. */
   readonly hash: string;
   readonly #signer: Signer;
+  readonly #certificate: X509Certificate;
 
   /** @throws {PkiError} `InvalidKey`, `KeyMismatch`; `where` says whose pair it is, for people. */
   constructor(pair: DerPair, where: string) {
@@ -43,6 +44,7 @@ export class CertificateAuthority {
     this.certificatePem = derToPem("CERTIFICATE", pair.certificate);
     this.hash = createHash("sha256").update(pair.certificate).digest("hex");
     this.#signer = signerOf(pair.certificate, key);
+    this.#certificate = certificate;
   }
 
   static create(nowMs: number): CertificateAuthority {
@@ -52,8 +54,8 @@ export class CertificateAuthority {
       {
         subject,
         publicKey,
-        notBefore: new Date(nowMs),
-        notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
+        notBefore: new Date(nowMs - CLOCK_SKEW_MS),
+        notAfter: new Date(nowMs - CLOCK_SKEW_MS + CA_DAYS * DAY_MS),
         usages: ["serverAuth", "clientAuth"],
         serial: CA_SERIAL,
         isCa: true,
@@ -63,15 +65,18 @@ export class CertificateAuthority {
     return new CertificateAuthority({ certificate, key: keyDer }, "the new CA");
   }
 
-  /** A certificate for CloudCore's own servers. */
+  /**
+   * A certificate for CloudCore's own servers. It is valid as long as the CA is: an edge whose clock is behind must not
+   * lose us because we made a new one.
+   */
   issueServer(names: ServerNames, nowMs: number): DerPair {
     const { publicKey, keyDer } = newKey();
     const certificate = buildCertificate(
       {
         subject: { organization: "KubeEdge", commonName: "KubeEdge" },
         publicKey,
-        notBefore: new Date(nowMs - CLOCK_SKEW_MS),
-        notAfter: new Date(nowMs + CA_DAYS * DAY_MS),
+        notBefore: this.#certificate.validFromDate,
+        notAfter: new Date(Math.min(nowMs + CA_DAYS * DAY_MS, this.#certificate.validToDate.getTime())),
         usages: ["serverAuth"],
         ...names,
       },
@@ -84,7 +89,7 @@ export class CertificateAuthority {
    * A node's client certificate. Of the request only the key is taken (W1): the name is what the credential allows, there
    * are no alternative names, and the only usage is to be a client.
    */
-  issueEdge(node: string, request: SigningRequest, days: number, nowMs: number): Buffer {
+  issueEdge(node: string, request: Pick<SigningRequest, "publicKey">, days: number, nowMs: number): Buffer {
     return buildCertificate(
       {
         subject: { organization: NODES_GROUP, commonName: nodeUserName(node) },
@@ -99,7 +104,7 @@ export class CertificateAuthority {
 
   /** Whether the certificate bears this CA's signature; says nothing about its time or use. */
   signed(certificate: X509Certificate): boolean {
-    return certificate.verify(new X509Certificate(this.pair.certificate).publicKey);
+    return certificate.verify(this.#certificate.publicKey);
   }
 }
 

@@ -1,20 +1,14 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
 import type { CertificateAuthority } from "./certificate-authority.ts";
+import { malformed, readToken, signToken, type UnverifiedToken } from "./json-web-token.ts";
 import { PkiError } from "./pki-error.ts";
 
-/** A longer one is none of ours. */
-const TOKEN_CHARS_MAX = 4_096;
-const HEADER = Buffer.from(JSON.stringify({ alg: "HS256", typ: "JWT" })).toString("base64url");
-
 /**
- * What an edge needs to join: the CA's hash, then a JWT that only the CA's owner can make.
+ * KubeEdge's token, one for all nodes: the CA's hash, then a JWT that only the CA's owner can make.
  *
  * @see `cloud-edge-protocol` §2.2; stock edges and clouds read and make the same.
  */
 export function createJoinToken(ca: CertificateAuthority, expiresAtMs: number): string {
-  const claims = Buffer.from(JSON.stringify({ exp: Math.floor(expiresAtMs / 1000) })).toString("base64url");
-  const signed = `${HEADER}.${claims}`;
-  return `${ca.hash}.${signed}.${signatureOf(ca, signed)}`;
+  return `${ca.hash}.${signToken({ exp: Math.floor(expiresAtMs / 1000) }, ca.pair.key)}`;
 }
 
 /**
@@ -23,56 +17,33 @@ export function createJoinToken(ca: CertificateAuthority, expiresAtMs: number): 
  * @throws {PkiError} `TokenMalformed`, `TokenForged` (also one of another CA), `TokenExpired`
  */
 export function verifyBearer(ca: CertificateAuthority, jwt: string, nowMs: number): void {
-  const [header, claims, signature, ...rest] = jwt.split(".");
-  if (
-    jwt.length > TOKEN_CHARS_MAX ||
-    header === undefined ||
-    claims === undefined ||
-    signature === undefined ||
-    rest.length > 0
-  )
-    throw malformed();
-  // Only the algorithm that we use: a token must not choose how it is checked.
-  if (readJson(header)["alg"] !== "HS256") throw malformed();
-  const expected = Buffer.from(signatureOf(ca, `${header}.${claims}`));
-  const given = Buffer.from(signature);
-  if (expected.length !== given.length || !timingSafeEqual(expected, given))
+  const token = readToken(jwt);
+  if (!token.madeWith(ca.pair.key))
     throw new PkiError(
-      "the join token was not made with this cluster's CA: get the current one from Secret kubeedge/tokensecret",
-      {
-        code: "TokenForged",
-      },
+      "the join token was not made by this cluster: take the current one, with keadm gettoken or keadm token create",
+      { code: "TokenForged" },
     );
-  const { exp } = readJson(claims);
-  if (typeof exp !== "number") throw malformed();
+  expectTime(token, nowMs);
+}
+
+/** @throws {PkiError} `TokenMalformed`, `TokenNotYetValid`, `TokenExpired` */
+export function expectTime({ claims }: Pick<UnverifiedToken, "claims">, nowMs: number): void {
+  const { exp, nbf = 0 } = claims;
+  if (typeof exp !== "number" || typeof nbf !== "number") throw malformed();
+  if (nbf * 1000 > nowMs)
+    throw new PkiError(`the join token is valid from ${isoTime(nbf * 1000)} on: wait, or check this host's clock`, {
+      code: "TokenNotYetValid",
+      validFromMs: nbf * 1000,
+    });
   if (exp * 1000 <= nowMs)
     throw new PkiError(
-      `the join token expired at ${new Date(exp * 1000).toISOString()}: get the current one from Secret kubeedge/tokensecret`,
+      `the join token expired at ${isoTime(exp * 1000)}: take a new one, with keadm gettoken or keadm token create`,
       { code: "TokenExpired", expiredAtMs: exp * 1000 },
     );
 }
 
-/** The JWT in a whole token. @throws {PkiError} `TokenMalformed` */
-export function bearerOf(token: string): string {
-  const parts = token.split(".");
-  if (parts.length !== 4) throw malformed();
-  return parts.slice(1).join(".");
-}
-
-function signatureOf(ca: CertificateAuthority, signed: string): string {
-  return createHmac("sha256", ca.pair.key).update(signed).digest("base64url");
-}
-
-function readJson(part: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Reported below.
-  }
-  throw malformed();
-}
-
-function malformed(): PkiError {
-  return new PkiError("the join token is malformed", { code: "TokenMalformed" });
+/** Whole seconds; also for numbers that are no time, since they come from outside. */
+export function isoTime(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? "a time that is none" : date.toISOString().replace(/\.\d+Z$/, "Z");
 }

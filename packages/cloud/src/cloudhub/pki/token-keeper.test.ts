@@ -4,7 +4,8 @@ import type { KubeObject, Secret } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
 import { type Clock, silentLogger } from "@kedge/runtime";
 import { CertificateAuthority } from "./certificate-authority.ts";
-import { bearerOf, verifyBearer } from "./join-token.ts";
+import { verifyBearer } from "./join-token.ts";
+import { bearerOf } from "./json-web-token.ts";
 import { TokenKeeper } from "./token-keeper.ts";
 
 test("W10: a token that cannot be stored is tried again until it is, and the waits are kept however long they are", async () => {

@@ -1,8 +1,9 @@
+import { SECRETS } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
-import { Backoff, type Clock, Component, isAbort, type Logger, toError } from "@kedge/runtime";
+import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { CertificateAuthority } from "./certificate-authority.ts";
-import { saveSecret } from "./cloud-certificates.ts";
 import { createJoinToken } from "./join-token.ts";
+import { KUBEEDGE_NAMESPACE, saveSecret } from "./secrets.ts";
 
 const HOUR_MS = 60 * 60_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -36,6 +37,19 @@ export class TokenKeeper extends Component {
     await keeper.#store(signal);
     keeper.#running = keeper.#run();
     return keeper;
+  }
+
+  /** Removes the token where nobody may join with it: a door that does not open need not be there. */
+  static async withdraw(
+    { kube, logger }: Pick<TokenKeeperDeps, "kube" | "logger">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await kube.delete(SECRETS, { namespace: KUBEEDGE_NAMESPACE, name: TOKEN_SECRET }, signal);
+      logger.info({ secret: TOKEN_SECRET }, "the shared join token is switched off and was removed");
+    } catch (error) {
+      if (!hasCode(error, "NotFound")) throw error;
+    }
   }
 
   async #store(signal: AbortSignal): Promise<void> {

@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+import { isPlainlyModest, measureFirstValue } from "./json-shape.ts";
 import type { Message, MessageHeader, MessageRoute } from "./message.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -8,7 +10,7 @@ export const MESSAGE_BYTES_MAX = 32 * 1024 * 1024;
  * The WebSocket text of a message: one JSON value and a line feed. Empty members are left out, `content` never is; bytes
  * become base64, as in Go.
  *
- * @throws {ProtocolError} `MessageTooLarge`, judged by the text's length.
+ * @throws {ProtocolError} `MessageTooLarge`
  * @see `cloud-edge-protocol` §3.1.
  */
 export function encodeMessage(message: Message): string {
@@ -34,22 +36,26 @@ export function encodeMessage(message: Message): string {
     },
     content: content instanceof Uint8Array ? Buffer.from(content).toString("base64") : content,
   });
-  if (text.length >= MESSAGE_BYTES_MAX) throw tooLarge(text.length);
+  // A character is three bytes at most: few texts need to be counted.
+  const bytes = text.length * 3 < MESSAGE_BYTES_MAX ? 0 : Buffer.byteLength(text);
+  if (bytes >= MESSAGE_BYTES_MAX) throw tooLarge(bytes);
   return `${text}\n`;
 }
 
 /**
  * Reads the first JSON value of a WebSocket message, text or binary, and ignores what follows it and members that it
- * does not know.
+ * does not know. Of a member that comes twice the last counts, as in Go. Numbers are doubles: the nearest one stands for
+ * an integer beyond 2^53, and one beyond 10^308 is infinite, and `null` when it is passed on. No type of the protocol or of
+ * Kubernetes has such numbers; of custom resources, those with 64-bit integers may.
  *
- * @throws {ProtocolError} `EmptyMessage`, `MessageTooLarge`, `InvalidJson`; `InvalidMember` if a member of header or
+ * @throws {ProtocolError} `EmptyMessage`, `MessageTooLarge`, `MessageTooComplex`: beyond `JSON_DEPTH_MAX` or
+ * `JSON_VALUES_MAX`; `InvalidUtf8`, `InvalidJson`; `InvalidMember` if a member of header or
  * route has another type than a peer may send.
  */
 export function decodeMessage(data: string | Uint8Array): Message {
   const bytes = data.length;
   if (bytes > MESSAGE_BYTES_MAX) throw tooLarge(bytes);
-  const text = typeof data === "string" ? data : Buffer.from(data.buffer, data.byteOffset, bytes).toString("utf8");
-  const value = parseFirstJson(text);
+  const value = parseFirstJson(typeof data === "string" ? data : readText(data));
   const object = memberObject(value, "message");
   return {
     header: readHeader(memberObject(object["header"] ?? {}, "header")),
@@ -58,11 +64,16 @@ export function decodeMessage(data: string | Uint8Array): Message {
   };
 }
 
+function readText(data: Uint8Array): string {
+  if (!isUtf8(data)) throw new ProtocolError("the peer sent a message that is not UTF-8", { code: "InvalidUtf8" });
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString("utf8");
+}
+
 function readHeader(header: Record<string, unknown>): MessageHeader {
   const sync = header["sync"] ?? undefined;
   if (sync !== undefined && typeof sync !== "boolean") throw invalidMember("header.sync", sync);
   const timestamp = header["timestamp"] ?? 0;
-  if (typeof timestamp !== "number") throw invalidMember("header.timestamp", timestamp);
+  if (typeof timestamp !== "number" || !Number.isFinite(timestamp)) throw invalidMember("header.timestamp", timestamp);
   const parent = memberString(header["parent_msg_id"], "header.parent_msg_id");
   const version = memberString(header["resourceversion"], "header.resourceversion");
   const type = memberString(header["type"], "header.type");
@@ -106,8 +117,9 @@ function memberObject(value: unknown, member: string): Record<string, unknown> {
 
 function parseFirstJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(isPlainlyModest(text) ? text : text.slice(0, endOfFirstValue(text)));
   } catch (error) {
+    if (error instanceof ProtocolError) throw error;
     if (text.trim() === "") throw new ProtocolError("the peer sent an empty message", { code: "EmptyMessage" });
     const end = endOfFirstValue(text);
     try {
@@ -119,23 +131,10 @@ function parseFirstJson(text: string): unknown {
   }
 }
 
-/** Where the object that starts the text ends; `undefined` if it does not end, or the text starts with something else. */
 function endOfFirstValue(text: string): number | undefined {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text[at];
-    if (inString) {
-      if (character === "\\") at += 1;
-      else if (character === '"') inString = false;
-    } else if (character === '"') inString = true;
-    else if (character === "{" || character === "[") depth += 1;
-    else if (character === "}" || character === "]") {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
-  }
-  return undefined;
+  const shape = measureFirstValue(text);
+  if (shape.fits) return shape.end;
+  throw new ProtocolError(`the peer sent a message ${shape.what}`, { code: "MessageTooComplex" });
 }
 
 function invalidMember(member: string, value: unknown): ProtocolError {

@@ -4,6 +4,8 @@ import { CodedError } from "@kedge/runtime";
 export class ProtocolError extends CodedError<
   | { readonly code: "EmptyMessage" }
   | { readonly code: "MessageTooLarge"; readonly bytes: number; readonly bytesMax: number }
+  | { readonly code: "MessageTooComplex" }
+  | { readonly code: "InvalidUtf8" }
   | { readonly code: "InvalidJson" }
   | { readonly code: "InvalidMember"; readonly member: string; readonly found: string }
   | { readonly code: "InvalidResource"; readonly resource: string }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import type { Session } from "../session.ts";
+import { tokenCommand } from "../token/token-command.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { gettokenCommand } from "./gettoken-command.ts";
 import { joinCommand } from "./join-command.ts";
@@ -7,7 +8,7 @@ import { resetCommand } from "./reset-command.ts";
 import { versionCommand } from "./version-command.ts";
 
 /** In the order in which help shows them. */
-const GROUPS: readonly CommandGroup[] = [gettokenCommand, joinCommand, resetCommand, versionCommand];
+const GROUPS: readonly CommandGroup[] = [gettokenCommand, tokenCommand, joinCommand, resetCommand, versionCommand];
 
 /** keadm's command line: KubeEdge's commands and flags. */
 export function keadmProgram(session: Session): Command {

@@ -142,7 +142,7 @@ export function applySets<T extends LoadedValues>(
       const wrong = new Set(error.details.problems.map(({ path }) => path));
       const isNumber = (set: SetValue) => wrong.has(pathText(set.path)) && typeof set.value !== "string";
       if (!chosen.some((set) => isNumber(set) && !Array.isArray(set.value)))
-        throw new KeadmError("BadInput", "--set", `the values cannot be used: ${error.message}`, { cause: error });
+        throw new KeadmError("BadInput", "--set", `--set: ${error.message}`, { cause: error });
       chosen = chosen.map((set) => (isNumber(set) && !Array.isArray(set.value) ? { ...set, value: set.text } : set));
     }
   }

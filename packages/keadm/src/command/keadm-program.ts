@@ -1,14 +1,25 @@
 import { Command } from "commander";
 import type { Session } from "../session.ts";
 import { tokenCommand } from "../token/token-command.ts";
+import { initCommand, manifestCommand } from "./cloud-commands.ts";
 import type { CommandGroup } from "./command-group.ts";
 import { gettokenCommand } from "./gettoken-command.ts";
 import { joinCommand } from "./join-command.ts";
 import { resetCommand } from "./reset-command.ts";
+import { upgradeCommand } from "./upgrade-command.ts";
 import { versionCommand } from "./version-command.ts";
 
 /** In the order in which help shows them. */
-const GROUPS: readonly CommandGroup[] = [gettokenCommand, tokenCommand, joinCommand, resetCommand, versionCommand];
+const GROUPS: readonly CommandGroup[] = [
+  initCommand,
+  manifestCommand,
+  gettokenCommand,
+  tokenCommand,
+  joinCommand,
+  upgradeCommand,
+  resetCommand,
+  versionCommand,
+];
 
 /** keadm's command line: KubeEdge's commands and flags. */
 export function keadmProgram(session: Session): Command {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { ResetEdgeFlags } from "../edge/reset-edge.ts";
-import { type CommandGroup, ROOT_DIR } from "./command-group.ts";
+import type { ResetCloudFlags } from "../cloud/reset-cloud.ts";
+import { type CommandGroup, KUBE_CONFIG, ROOT_DIR } from "./command-group.ts";
 
 function edgeFlags(command: Command): Command {
   return command
@@ -25,4 +26,15 @@ export const resetCommand: CommandGroup = (keadm, session) => {
   edgeFlags(reset.command("edge"))
     .description("undo keadm join on this host")
     .action((flags: ResetEdgeFlags) => resetEdge({ ...flags, ...givenFlags(reset) }));
+  reset
+    .command("cloud")
+    .description("undo keadm init")
+    .option(...KUBE_CONFIG)
+    .option("--force", "do not ask", false)
+    .option("--crds", "also remove the definitions of devices, and with them all devices", false)
+    .action(async (flags: ResetCloudFlags) => {
+      const { force } = givenFlags(reset);
+      const { resetCloud } = await import("../cloud/reset-cloud.ts");
+      await resetCloud({ ...flags, ...(force !== undefined && { force }) }, session);
+    });
 };

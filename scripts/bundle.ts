@@ -14,6 +14,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   edgecore: "packages/edge/src/edgecore-main.ts",
   "edgecore-doctor": "packages/edge/src/doctor/edgecore-doctor-main.ts",
   cloudcore: "packages/cloud/src/cloudcore-main.ts",
+  "cloudcore-doctor": "packages/cloud/src/doctor/cloudcore-doctor-main.ts",
   keadm: "packages/keadm/src/main.ts",
   kedge: "packages/standalone/src/main.ts",
   sensor: "packages/standalone/src/sample/sensor-main.ts",

@@ -1,20 +1,23 @@
-import "./cloudcore-lean-process.ts"; // before all else
+import "./cloudcore-doctor-process.ts"; // before all else
+import "./cloudcore-lean-process.ts";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
 import { defaultCloudCoreConfig, type HostFacts, loadCloudCoreConfig, minCloudCoreConfig } from "@kedge/api";
 import { connectKube, inClusterConnection, type KubeConnection, loadKubeconfig } from "@kedge/kube-client";
-import { CodedError, createLogger, giveBackMemory, type Logger, systemClock, toError } from "@kedge/runtime";
+import { createLogger, giveBackMemory, type Logger, systemClock, toError } from "@kedge/runtime";
 import packageJson from "../package.json" with { type: "json" };
+import { CLOUDCORE_CONFIG_FILE } from "./cloudcore-config-file.ts";
 import { CLOUDCORE_SUPPORTED, localAddress, startCloudCore } from "./cloudcore.ts";
 
-const CONFIG_FILE = "/etc/kubeedge/config/cloudcore.yaml";
-const USAGE = `cloudcore [--config FILE] [--defaultconfig | --minconfig | --version]
+const USAGE = `Usage: cloudcore [--config FILE] [--defaultconfig | --minconfig | --version]
+       cloudcore doctor [--config FILE] [--output text|json]
 
-  --config FILE     configuration (default ${CONFIG_FILE})
-  --defaultconfig   print a configuration with every key, and exit
-  --minconfig       print a configuration with the keys that are commonly changed, and exit
-  --version         print the version, and exit
+  --config FILE     KubeEdge's cloudcore.yaml; default ${CLOUDCORE_CONFIG_FILE}
+  --defaultconfig   print every key with its default
+  --minconfig       print the keys that are commonly changed
+  --version         print the version
+  doctor            check all that cloudcore needs, and say what to do
 `;
 
 /** @returns the exit status. */
@@ -23,7 +26,7 @@ async function main(): Promise<number> {
     // KubeEdge's flag takes a value, too: --version=raw.
     args: process.argv.slice(2).map((argument) => (argument.startsWith("--version=") ? "--version" : argument)),
     options: {
-      config: { type: "string", default: CONFIG_FILE },
+      config: { type: "string", default: CLOUDCORE_CONFIG_FILE },
       defaultconfig: { type: "boolean", default: false },
       minconfig: { type: "boolean", default: false },
       version: { type: "boolean", default: false },
@@ -33,7 +36,7 @@ async function main(): Promise<number> {
   const host: HostFacts = { hostname: hostname(), localIP: localAddress() };
   const print = (text: string) => process.stdout.write(text);
   if (values.help) print(USAGE);
-  else if (values.version) print(`kedge cloudcore ${packageJson.version}\n`);
+  else if (values.version) print(`Kedge v${packageJson.version}\n`);
   else if (values.defaultconfig) print(defaultCloudCoreConfig(host));
   else if (values.minconfig) print(minCloudCoreConfig(host));
   else await run(values.config, host, createLogger({ program: "cloudcore" }));
@@ -41,7 +44,7 @@ async function main(): Promise<number> {
 }
 
 async function run(file: string, host: HostFacts, logger: Logger): Promise<void> {
-  const { config, warnings } = loadCloudCoreConfig(await readFile(file, "utf8"), host, {
+  const { config, warnings } = loadCloudCoreConfig(await readConfig(file), host, {
     supported: CLOUDCORE_SUPPORTED,
   });
   for (const warning of warnings) logger.warn({ path: warning.path }, warning.message);
@@ -68,6 +71,17 @@ async function run(file: string, host: HostFacts, logger: Logger): Promise<void>
   }
 }
 
+async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new Error(
+      `cannot read the configuration ${file}: ${toError(error).message}; name it with --config, or write one: cloudcore --minconfig > ${file}`,
+      { cause: error },
+    );
+  }
+}
+
 function connection(kubeconfig: string, master: string): KubeConnection {
   const found = kubeconfig === "" ? inClusterConnection() : loadKubeconfig(kubeconfig);
   return master === "" ? found : { ...found, server: master };
@@ -76,8 +90,6 @@ function connection(kubeconfig: string, master: string): KubeConnection {
 try {
   process.exitCode = await main();
 } catch (error) {
-  const { message } = toError(error);
-  const code = error instanceof CodedError ? ` (${String(error.code)})` : "";
-  process.stderr.write(`cloudcore: ${message}${code}\n`);
+  process.stderr.write(`cloudcore: ${toError(error).message}\n`);
   process.exitCode = 1;
 }

@@ -25,8 +25,8 @@ test("prints configurations that it reads itself, and its version", { timeout },
       [],
     );
   }
-  assert.match((await cloudcore("--version")).stdout, /^kedge cloudcore \d/);
-  assert.match((await cloudcore("--version=raw")).stdout, /^kedge cloudcore \d/);
+  assert.match((await cloudcore("--version")).stdout, /^Kedge v\d/);
+  assert.match((await cloudcore("--version=raw")).stdout, /^Kedge v\d/);
 });
 
 const wrong = [

@@ -68,7 +68,10 @@ function readConfig(path: string, logger: Logger): EdgeCoreConfig {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    throw new Error(`cannot read the configuration ${path}: ${toError(error).message}`, { cause: error });
+    throw new Error(
+      `cannot read the configuration ${path}: ${toError(error).message}; name it with --config, or write one: edgecore --minconfig > ${path}`,
+      { cause: error },
+    );
   }
   const { config, warnings } = loadEdgeCoreConfig(text, hostFacts(), { supported: SUPPORTED_SWITCHES });
   for (const { message, path: key } of warnings) logger.warn({ key }, message);

@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { get } from "node:http";
-import { type Finding, found } from "@kedge/runtime";
+import { type Finding, found, isPortFree } from "@kedge/runtime";
 import { runningKubelet } from "../edgecore-host.ts";
 import type { AgentStatusDocument } from "../edgecore-status.ts";
 import type { EdgeFacts } from "./edge-facts.ts";
-import { isPortFree } from "./probe-port.ts";
 
 const ANSWER_MS = 3_000;
 const ANSWER_CHARS_MAX = 1024 * 1024;

@@ -9,7 +9,7 @@ import { explainFailure, fixFor } from "../edgehub/explain-failure.ts";
 import { readToken } from "./check-identity.ts";
 import { addressOf, certificatePaths, type CloudServer, cloudServers, type EdgeFacts } from "./edge-facts.ts";
 import { type FetchedCa, fetchCa, shakeHands } from "./probe-cloud.ts";
-import { tryConnect } from "./probe-port.ts";
+import { tryConnect } from "./try-connect.ts";
 
 const CONNECT_MS = 5_000;
 /** Certificates and tokens of a cloud are minted with less room than this. */

@@ -1,10 +1,10 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type Finding, found, toError } from "@kedge/runtime";
+import { type Finding, found, isPortFree, toError } from "@kedge/runtime";
 import { parseBrokerUrl } from "../eventbus/broker-url.ts";
 import type { EdgeFacts } from "./edge-facts.ts";
-import { isPortFree, tryConnect } from "./probe-port.ts";
+import { tryConnect } from "./try-connect.ts";
 
 /** Below this the agent's database may fail any moment. */
 const FREE_BYTES_MIN = 50 * 2 ** 20;

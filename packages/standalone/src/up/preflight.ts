@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { toError } from "@kedge/runtime";
+import { isPortFree, toError } from "@kedge/runtime";
 import type { StatePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
 import type { PortNumbers } from "./up-options.ts";
@@ -73,7 +72,7 @@ const PORT_FLAGS: { readonly [name in keyof PortNumbers]: { readonly purpose: st
 /** @throws UserError naming the first of these ports that somebody else has. */
 export async function expectPortsFree(ports: Partial<PortNumbers>): Promise<void> {
   for (const [name, port] of Object.entries(ports) as [keyof PortNumbers, number][])
-    if (!(await isFree(port))) {
+    if (!(await isPortFree(port, "127.0.0.1"))) {
       const { purpose, flag } = PORT_FLAGS[name];
       throw new UserError(
         `port ${port}, which ${purpose} needs, is taken by another program (see: ss -ltnp 'sport = :${port}'). ` +
@@ -81,15 +80,4 @@ export async function expectPortsFree(ports: Partial<PortNumbers>): Promise<void
         `port ${port}`,
       );
     }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EADDRINUSE") resolve(false);
-      else reject(error);
-    });
-    probe.listen({ port, host: "127.0.0.1", exclusive: true }, () => probe.close(() => resolve(true)));
-  });
 }

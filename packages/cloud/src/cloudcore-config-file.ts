@@ -1,0 +1,2 @@
+/** Where KubeEdge has it. */
+export const CLOUDCORE_CONFIG_FILE = "/etc/kubeedge/config/cloudcore.yaml";

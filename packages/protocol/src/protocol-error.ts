@@ -10,5 +10,6 @@ export class ProtocolError extends CodedError<
   | { readonly code: "InvalidMember"; readonly member: string; readonly found: string }
   | { readonly code: "InvalidResource"; readonly resource: string }
   | { readonly code: "InvalidContent"; readonly resource: string }
+  | { readonly code: "BadCompression"; readonly bytes: number }
   | { readonly code: "BadControlFrame"; readonly kind: number; readonly bytes: number }
 > {}

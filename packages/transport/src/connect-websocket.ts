@@ -1,8 +1,9 @@
 import { MESSAGE_BYTES_MAX } from "@kedge/protocol";
 import { WebSocket } from "ws";
+import { linkEnd, type WebSocketLinkOptions } from "./link-end.ts";
 import { LinkError } from "./link-error.ts";
 import { channelTls, type TlsIdentity } from "./tls-options.ts";
-import { type ResponseHeaders, WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
+import { WebSocketLink } from "./websocket-link.ts";
 
 export interface ConnectOptions extends WebSocketLinkOptions {
   /** `wss://host:port/<project>/<node>/events`. */
@@ -27,6 +28,7 @@ export async function connectWebSocket(options: ConnectOptions, signal: AbortSig
     headers: { ...headers },
     perMessageDeflate: false,
     maxPayload: MESSAGE_BYTES_MAX,
+    skipUTF8Validation: true, // the link checks it: a bad text costs the message, not the connection
     followRedirects: false,
     ...channelTls(tls),
     rejectUnauthorized: true,
@@ -43,13 +45,13 @@ export async function connectWebSocket(options: ConnectOptions, signal: AbortSig
     );
   const timer = setTimeout(late, handshakeTimeoutMs);
   signal.addEventListener("abort", abort, { once: true });
-  let responseHeaders: ResponseHeaders = {};
-  socket.once("upgrade", (response) => void (responseHeaders = response.headers));
-  socket.once("open", () => {
-    // The link takes over in this very turn, so that no message is lost in between.
-    socket.off("error", fail);
-    resolve(new WebSocketLink(socket, options, responseHeaders));
-  });
+  socket.once("upgrade", ({ headers: responseHeaders, socket: connection }) =>
+    socket.once("open", () => {
+      // The link takes over in this very turn, so that no message is lost in between.
+      socket.off("error", fail);
+      resolve(new WebSocketLink(socket, connection, linkEnd(options, true), responseHeaders));
+    }),
+  );
   const fail = (error: Error) => reject(connectFailed(url, error));
   socket.on("error", fail);
   socket.once("unexpected-response", (_request, response) => {

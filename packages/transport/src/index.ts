@@ -1,10 +1,14 @@
 export { LinkError, type LinkClosed } from "./link-error.ts";
-export { type MessageHandler, WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
+export { WebSocketLink } from "./websocket-link.ts";
+export type { WebSocketLinkOptions } from "./link-end.ts";
+export type { LinkAgreement, MessageHandler } from "./incoming-queue.ts";
+export type { TrafficHook } from "./traffic-type.ts";
 export { connectWebSocket, type ConnectOptions } from "./connect-websocket.ts";
 export {
   type LinkAdmission,
   type LinkRefusal,
   type LinkRequest,
+  type ServerLoad,
   WebSocketServer,
   type WebSocketServerOptions,
 } from "./websocket-server.ts";

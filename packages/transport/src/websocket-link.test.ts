@@ -13,7 +13,9 @@ import {
   WebSocketServer,
   type WebSocketServerOptions,
 } from "./websocket-server.ts";
-import { BAD_MESSAGES_MAX, SENDS_WAITING_MAX, type WebSocketLink } from "./websocket-link.ts";
+import { BAD_MESSAGES_MAX } from "./incoming-queue.ts";
+import { SENDS_WAITING_MAX } from "./outgoing-queue.ts";
+import type { WebSocketLink } from "./websocket-link.ts";
 
 const ca = await TestCa.create("KubeEdge");
 const [serverPair, clientPair] = [

@@ -1,14 +1,18 @@
+import { constants } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { createServer, type Server } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { MESSAGE_BYTES_MAX } from "@kedge/protocol";
-import { Component, toError } from "@kedge/runtime";
+import { Component, systemClock, toError } from "@kedge/runtime";
 import { type WebSocket, WebSocketServer as WsServer } from "ws";
+import { type LinkEnd, linkEnd, type WebSocketLinkOptions } from "./link-end.ts";
+import { nameOf, OPENING_LIMITS, OpeningGate, type OpeningLimits } from "./opening-gate.ts";
+import { SessionRate } from "./session-rate.ts";
 import { channelTls, type TlsIdentity } from "./tls-options.ts";
-import { WebSocketLink, type WebSocketLinkOptions } from "./websocket-link.ts";
+import { WebSocketLink } from "./websocket-link.ts";
 
 /** Who wants to open a link; the certificate is verified already. */
 export interface LinkRequest {
@@ -41,61 +45,87 @@ export interface WebSocketServerOptions extends WebSocketLinkOptions {
   readonly tls: TlsIdentity;
   /** Decides who may come in; whom it refuses is told why and cut off. A rejection refuses with 503. */
   readonly admit: (request: LinkRequest) => LinkAdmission | Promise<LinkAdmission>;
+  /** Sessions that may begin in a second, and at once; the others are told when to return. */
+  readonly sessionsPerSecond?: number | undefined;
+  readonly sessionsAtOnce?: number | undefined;
+  /** Of connections that are not admitted yet, where other limits than the usual are wanted. */
+  readonly opening?: Partial<OpeningLimits> | undefined;
   /** Gets each new link; must call `receive`. */
   readonly onLink: (link: WebSocketLink, request: LinkRequest) => void;
 }
 
-/** TLS handshake, and the request that follows it. */
-const HANDSHAKE_MS = 30_000;
 /** Of all kinds, also those that have not shown a certificate yet; above the 15,000 sessions that one server is to hold. */
 const CONNECTIONS_MAX = 20_000;
 const HEADER_BYTES_MAX = 16 * 1024;
+/** New sessions a second, of nodes that all come back at once: more would take the CPU from those that are there. */
+const SESSIONS_PER_SECOND = 200;
+/** Sessions that may begin at once; smaller fleets are all back in a moment. */
+const SESSIONS_AT_ONCE_MAX = 1_000;
 /**
  * `http/1.1` as ALPN writes it: a length and a name. Node copies it for each connection; of any other form it makes a
  * Buffer in its pool, so that every few connections hold 64 KB.
  */
 const ALPN_HTTP_1_1 = new DataView(new TextEncoder().encode("\u0008http/1.1").buffer);
 
+/** How many are on their way in, and how many were not let in since the start. */
+export interface ServerLoad {
+  readonly handshaking: number;
+  readonly waiting: number;
+  readonly cut: number;
+  readonly sentAway: number;
+}
+
 /** Accepts links over mutual TLS. Whom it does not admit never gets an open connection (W3). */
 export class WebSocketServer extends Component {
   readonly #server: Server;
-  readonly #upgrader = new WsServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE_BYTES_MAX });
+  /** Never listens itself: gets its connections from the gate. */
+  readonly #https: HttpsServer;
+  readonly #upgrader = new WsServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MESSAGE_BYTES_MAX,
+    skipUTF8Validation: true, // the link checks it: a bad text costs the message, not the connection
+  });
   readonly #options: WebSocketServerOptions;
+  readonly #end: LinkEnd;
+  readonly #gate: OpeningGate;
+  readonly #rate: SessionRate;
   readonly #sockets = new Set<Socket>();
   readonly #responseHeaders = new WeakMap<IncomingMessage, Readonly<Record<string, string>>>();
+  #sentAway = 0;
 
   private constructor(options: WebSocketServerOptions) {
     super();
+    const { tls, logger, sessionsPerSecond = SESSIONS_PER_SECOND, sessionsAtOnce = SESSIONS_AT_ONCE_MAX } = options;
+    const limits = { ...OPENING_LIMITS, ...options.opening };
     this.#options = options;
-    this.#server = createServer({
-      ...channelTls(options.tls),
+    this.#end = linkEnd(options, false);
+    this.#rate = new SessionRate(sessionsPerSecond, sessionsAtOnce, systemClock);
+    this.#gate = new OpeningGate(limits, (socket) => this.#https.emit("connection", socket), systemClock);
+    this.#https = createHttpsServer({
+      ...channelTls(tls),
+      secureOptions: constants.SSL_OP_NO_TICKET, // every connection shows its certificate, and takes a fifth less CPU
       requestCert: true,
       rejectUnauthorized: true,
       ALPNProtocols: ALPN_HTTP_1_1,
-      handshakeTimeout: HANDSHAKE_MS,
-      headersTimeout: HANDSHAKE_MS,
-      requestTimeout: HANDSHAKE_MS,
+      handshakeTimeout: limits.openingMs,
       maxHeaderSize: HEADER_BYTES_MAX,
     });
-    this.#server.maxConnections = CONNECTIONS_MAX;
-    // Both the plain socket, for clients that never finish their handshake, and the TLS socket on top of it.
-    for (const event of ["connection", "secureConnection"])
-      this.#server.on(event, (socket: Socket) => {
-        this.#sockets.add(socket);
-        socket.setNoDelay(true);
-        socket.once("close", () => this.#sockets.delete(socket));
-      });
-    this.#server.on("tlsClientError", (error, socket) =>
-      options.logger.debug({ error, remote: socket.remoteAddress }, "TLS handshake failed"),
+    this.#https.on("secureConnection", (socket) => this.#gate.secured(socket));
+    this.#https.on("tlsClientError", (error, socket) =>
+      logger.debug({ error, remote: socket.remoteAddress }, "TLS handshake failed"),
     );
-    this.#server.on("request", (_request, response) => {
+    this.#https.on("request", (_request, response) => {
       response.writeHead(426, { connection: "close", upgrade: "websocket" }).end("this port speaks WebSocket only\n");
     });
-    this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#https.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket as TLSSocket, head));
     this.#upgrader.on("headers", (lines, request) => {
       for (const [name, value] of Object.entries(this.#responseHeaders.get(request) ?? {}))
         lines.push(`${name}: ${value}`);
     });
+    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
   /** @throws if the address cannot be listened on, or `signal` aborts. */
@@ -112,37 +142,63 @@ export class WebSocketServer extends Component {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** New connections see this certificate; those that are open go on with the old one. */
-  replaceIdentity(tls: TlsIdentity): void {
-    this.#server.setSecureContext(channelTls(tls));
+  get load(): ServerLoad {
+    const { handshaking, waiting, cut } = this.#gate;
+    return { handshaking, waiting, cut, sentAway: this.#sentAway };
   }
 
-  async #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  /** New connections see this certificate; those that are open go on with the old one. */
+  replaceIdentity(tls: TlsIdentity): void {
+    this.#https.setSecureContext({ ...channelTls(tls), secureOptions: constants.SSL_OP_NO_TICKET });
+  }
+
+  #accept(socket: Socket): void {
+    const name = nameOf(socket);
+    this.#sockets.add(socket);
+    socket.on("error", () => undefined); // before TLS takes it over, nobody listens; `close` follows
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#gate.left(socket, name);
+    });
+    this.#gate.enter(socket);
+  }
+
+  async #upgrade(incoming: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
     const drop = () => socket.destroy();
     socket.on("error", drop);
-    const tlsSocket = incoming.socket as TLSSocket;
+    const name = nameOf(socket);
     const request: LinkRequest = {
       path: incoming.url ?? "/",
       headers: incoming.headers,
-      certificate: tlsSocket.getPeerCertificate(),
-      remoteAddress: tlsSocket.remoteAddress ?? "",
+      certificate: socket.getPeerCertificate(),
+      remoteAddress: socket.remoteAddress ?? "",
     };
     const { refusal, responseHeaders } = await this.#admit(request);
     if (refusal !== undefined) return refuse(socket, refusal);
     if (responseHeaders !== undefined) this.#responseHeaders.set(incoming, responseHeaders);
     this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
       socket.off("error", drop); // from here on the link hears of errors
-      this.#options.onLink(new WebSocketLink(webSocket, this.#options), request);
+      this.#gate.left(socket, name);
+      this.#options.onLink(new WebSocketLink(webSocket, socket, this.#end), request);
     });
   }
 
   async #admit(request: LinkRequest): Promise<LinkAdmission> {
+    const retryAfterSeconds = this.#rate.take();
+    if (retryAfterSeconds > 0) {
+      this.#sentAway += 1;
+      const reason = `more nodes connect at once than can be served; return in ${retryAfterSeconds} s`;
+      return { refusal: { httpStatus: 503, reason, retryAfterSeconds } };
+    }
+    let admission: LinkAdmission;
     try {
-      return await this.#options.admit(request);
+      admission = await this.#options.admit(request);
     } catch (error) {
       this.#options.logger.warn({ remote: request.remoteAddress, error: toError(error) }, "admission failed");
-      return { refusal: { httpStatus: 503, reason: "the server cannot tell now whether you may come in" } };
+      admission = { refusal: { httpStatus: 503, reason: "the server cannot tell now whether you may come in" } };
     }
+    if (admission.refusal !== undefined) this.#rate.giveBack();
+    return admission;
   }
 
   protected override async stop(): Promise<void> {

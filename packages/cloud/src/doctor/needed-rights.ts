@@ -17,7 +17,7 @@ export const NEEDED_RIGHTS: readonly NeededRight[] = [
   { group: "", resource: "pods/status", verbs: ["patch", "update"] },
   { group: "", resource: "configmaps", verbs: READ },
   { group: "", resource: "secrets", verbs: READ },
-  { group: "", resource: "secrets", verbs: ["create", "update", "patch"], namespace: "kubeedge" },
+  { group: "", resource: "secrets", verbs: ["create", "update", "patch", "delete"], namespace: "kubeedge" },
   { group: "", resource: "persistentvolumes", verbs: ["get"] },
   { group: "", resource: "persistentvolumeclaims", verbs: ["get"] },
   { group: "", resource: "serviceaccounts/token", verbs: ["create"] },

@@ -36,7 +36,7 @@ const CLUSTER_RULES: PolicyRule[] = [
 ];
 
 /** CA, server certificate and join tokens. */
-const OWN_RULES: PolicyRule[] = [rule("", ["secrets"], ["create", "update", "patch"])];
+const OWN_RULES: PolicyRule[] = [rule("", ["secrets"], ["create", "update", "patch", "delete"])];
 /** Nodes renew theirs through cloudcore. */
 const LEASE_RULES: PolicyRule[] = [rule("coordination.k8s.io", ["leases"], ["get", "create", "update"])];
 

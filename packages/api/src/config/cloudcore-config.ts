@@ -8,7 +8,7 @@ const NODE_LIMIT_DEFAULT = 500;
 const minimal = { "x-minimal": true };
 
 const commonConfig = group({
-  tunnelPort: port(10350, { description: "replaced by what the instances agree on", ...minimal }),
+  tunnelPort: port(10350, { description: "replaced by what the instances agree on" }),
   monitorServer: group({
     bindAddress: text("127.0.0.1:9091"),
     enableProfiling: bool(false),
@@ -46,7 +46,7 @@ const cloudHub = group({
     maxIncomingStreams: count(10000),
   }),
   unixsocket: group({
-    enable: enable(true),
+    enable: enable(false), // KubeEdge: true, for its CSI driver; not here yet, and our own file must not ask for it
     address: text("unix:///var/lib/kubeedge/kubeedge.sock"),
   }),
   websocket: group({
@@ -152,14 +152,14 @@ const cloudStream = group({
 
 const router = group({
   enable: enable(false),
-  address: text("0.0.0.0", minimal),
-  port: port(9443, minimal),
-  restTimeout: int(60, { minimum: 1, description: "seconds", ...minimal }),
+  address: text("0.0.0.0"),
+  port: port(9443),
+  restTimeout: int(60, { minimum: 1, description: "seconds" }),
 });
 
 const iptablesManager = group({
-  enable: enable(true),
-  mode: oneOf(["internal", "external"], "internal", minimal),
+  enable: enable(false), // KubeEdge: true; as above
+  mode: oneOf(["internal", "external"], "internal"),
 });
 
 /**

@@ -31,6 +31,37 @@ test("cloudcore.yaml: what --defaultconfig and --minconfig print loads as the de
   }
 });
 
+test("what we print loads without a warning, whatever this version has of it", () => {
+  const edgeSwitches = ["edged", "edgeHub", "edgeHub.websocket", "eventBus", "metaManager", "deviceTwin"];
+  const cloudSwitches = [
+    "cloudHub",
+    "cloudHub.websocket",
+    "cloudHub.https",
+    "edgeController",
+    "deviceController",
+    "syncController",
+  ];
+  const supporting = (names: string[]) => ({ supported: new Set(names.map((name) => `modules.${name}.enable`)) });
+  for (const text of [defaultEdgeCoreConfig(host), minEdgeCoreConfig(host)])
+    assert.deepEqual(loadEdgeCoreConfig(text, host, supporting(edgeSwitches)).warnings, []);
+  for (const text of [defaultCloudCoreConfig(host), minCloudCoreConfig(host)])
+    assert.deepEqual(loadCloudCoreConfig(text, host, supporting(cloudSwitches)).warnings, []);
+  assert.doesNotMatch(minCloudCoreConfig(host), /router|iptablesManager|tunnelPort|unixsocket/);
+});
+
+test("KubeEdge's keys of parts that are not here are known, and only one that is switched on is worth a word", () => {
+  const text = (on: boolean) => `modules:
+  router: {enable: ${on}, address: 0.0.0.0, port: 9443, restTimeout: 60}
+  iptablesManager: {enable: ${on}, mode: internal}
+  cloudHub: {unixsocket: {enable: ${on}, address: unix:///var/lib/kubeedge/kubeedge.sock}}
+`;
+  assert.deepEqual(loadCloudCoreConfig(text(false), host).warnings, []);
+  assert.deepEqual(
+    loadCloudCoreConfig(text(true), host).warnings.map(({ kind, path }) => [kind, path]),
+    ["cloudHub.unixsocket", "router", "iptablesManager"].map((path) => ["not-supported", `modules.${path}.enable`]),
+  );
+});
+
 test("edgecore.yaml: defaults follow the host", () => {
   const { config } = loadEdgeCoreConfig("", host);
   assert.equal(config.modules.edged.hostnameOverride, "edge-1");

@@ -29,8 +29,7 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
      "type": "integer",
      "default": 10350,
      "minimum": 0,
-     "maximum": 65535,
-     "x-minimal": true
+     "maximum": 65535
     },
     "monitorServer": {
      "type": "object",
@@ -186,7 +185,7 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
        "properties": {
         "enable": {
          "type": "boolean",
-         "default": true,
+         "default": false,
          "x-switch": true
         },
         "address": {
@@ -693,21 +692,18 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
       },
       "address": {
        "type": "string",
-       "default": "0.0.0.0",
-       "x-minimal": true
+       "default": "0.0.0.0"
       },
       "port": {
        "type": "integer",
        "default": 9443,
        "minimum": 0,
-       "maximum": 65535,
-       "x-minimal": true
+       "maximum": 65535
       },
       "restTimeout": {
        "type": "integer",
        "default": 60,
-       "minimum": 1,
-       "x-minimal": true
+       "minimum": 1
       }
      }
     },
@@ -754,7 +750,7 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
      "properties": {
       "enable": {
        "type": "boolean",
-       "default": true,
+       "default": false,
        "x-switch": true
       },
       "mode": {
@@ -763,8 +759,7 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
         "internal",
         "external"
        ],
-       "default": "internal",
-       "x-minimal": true
+       "default": "internal"
       }
      }
     }

@@ -11,6 +11,8 @@ export type CloudMessages = {
   "edge/upstream": { request: UpstreamMessage; reply: void };
   /** From the edge to DeviceController: source `twin`. */
   "device/upstream": { request: UpstreamMessage; reply: void };
+  /** Renews a node's lease. @throws what the API server says; `NotFound`: the node must create it. */
+  "edge/renewLease": { request: { node: string }; reply: void };
   /** A node of our own compares what it holds with what we believe. */
   "sync/digest": { request: UpstreamMessage; reply: void };
 };

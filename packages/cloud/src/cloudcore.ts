@@ -64,7 +64,9 @@ export async function startCloudCore(
   if (config.modules.syncController.enable)
     scope.use(new SyncController({ ...part("synccontroller"), records, view: edgeController.view }));
   // Last: nodes come when all who listen to them are there.
-  const hub = scope.use(await CloudHub.start(hubConfig, { ...part("cloudhub"), records, metrics }, signal));
+  const { view } = edgeController;
+  const hubDeps = { ...part("cloudhub"), records, metrics, view, address };
+  const hub = scope.use(await CloudHub.start(hubConfig, hubDeps, signal));
   ready = true;
   const running = scope.move();
   return {

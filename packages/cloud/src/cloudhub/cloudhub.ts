@@ -14,7 +14,13 @@ import {
   trimNodePrefix,
 } from "@kedge/protocol";
 import { type Clock, Component, type Logger, type MessageBus, type Metrics, toError } from "@kedge/runtime";
-import { type LinkAdmission, type LinkRequest, type WebSocketLink, WebSocketServer } from "@kedge/transport";
+import {
+  type LinkAdmission,
+  type LinkRefusal,
+  type LinkRequest,
+  type WebSocketLink,
+  WebSocketServer,
+} from "@kedge/transport";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
 import { admit } from "./admission.ts";
 import { AgreedChannel } from "./agreed-channel.ts";
@@ -22,6 +28,7 @@ import { HubMetrics } from "./hub-metrics.ts";
 import { Inboxes } from "./inboxes.ts";
 import { Joining, type JoiningConfig } from "./joining.ts";
 import { CLOSE_NODE_DELETED, CLOSE_REPLACED, CLOSE_SILENT, NodeSession } from "./node-session.ts";
+import { type Claim, type NodeView, SessionClaims } from "./session-claims.ts";
 import type { SyncRecords } from "./sync-records.ts";
 import { routeUpstream } from "./upstream-router.ts";
 import { UpstreamWork } from "./upstream-work.ts";
@@ -40,16 +47,24 @@ export interface CloudHubDeps {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly view: NodeView;
+  /** This instance's address, as nodes know it. */
+  readonly address: string;
 }
 
 interface Admitted {
-  readonly epoch: number;
+  readonly claim: Claim;
   /** Of an edge of ours. */
   readonly offer: ChannelOffer | undefined;
 }
 
 /** How often silent sessions are looked for. */
 const SWEEP_MS = 1_000;
+const TAKEN_MEANWHILE: LinkRefusal = {
+  httpStatus: 503,
+  reason: "another cloudcore let this node in at the same moment: try again",
+  retryAfterSeconds: 1,
+};
 /** Of the CA that clusters publish. */
 const KUBERNETES_CA = { namespace: "kube-system", name: "kube-root-ca.crt" };
 
@@ -64,7 +79,9 @@ export class CloudHub extends Component {
   readonly #work: UpstreamWork;
   /** What was agreed on with a request that was let in and has no link yet. */
   readonly #admitted = new WeakMap<LinkRequest, Admitted>();
-  #epoch = 0;
+  readonly #claims: SessionClaims;
+  /** Nodes that were let in and wait for their claim. */
+  #entering = 0;
   #websocket: WebSocketServer | undefined;
   #joining: Joining | undefined;
   #kubernetesCa = "";
@@ -74,7 +91,10 @@ export class CloudHub extends Component {
     this.#config = config;
     this.#deps = deps;
     this.#metrics = new HubMetrics(deps.metrics);
-    this.#work = new UpstreamWork({ bus: deps.bus, clock: deps.clock, logger: deps.logger, metrics: this.#metrics });
+    const claims = new SessionClaims({ ...deps, onLost: (session) => this.#lose(session) });
+    this.#claims = this.#scope.use(claims);
+    const confirm = (session: NodeSession) => claims.confirm(session);
+    this.#work = new UpstreamWork({ ...deps, metrics: this.#metrics, confirm });
     const connected = { name: "KubeEdge_CloudHub_connected_nodes", help: "Nodes with a session." };
     deps.metrics.gauge(connected, () => this.#sessions.size);
     const waiting = { name: "kedge_cloudhub_unacknowledged", help: "Objects that nodes have not acknowledged." };
@@ -142,13 +162,13 @@ export class CloudHub extends Component {
     return [...this.#sessions.keys()];
   }
 
-  #admit(request: LinkRequest): LinkAdmission {
+  async #admit(request: LinkRequest): Promise<LinkAdmission> {
     const admission = admit(request, {
-      connected: this.#sessions.size,
+      connected: this.#sessions.size + this.#entering,
       connectedMax: this.#config.nodeLimit,
       isConnected: (node) => this.#sessions.has(node),
     });
-    if (admission.refusal === undefined) return this.#agree(request);
+    if (admission.refusal === undefined) return this.#claim(admission.node, request);
     const { reason } = admission.refusal;
     this.#metrics.refused(admission.code);
     const node = request.headers["node_id"];
@@ -157,19 +177,31 @@ export class CloudHub extends Component {
     return { refusal: admission.refusal };
   }
 
-  #agree(request: LinkRequest): LinkAdmission {
-    const node = String(request.headers["node_id"]);
-    this.#epoch += 1;
+  async #claim(node: string, request: LinkRequest): Promise<LinkAdmission> {
+    this.#entering += 1;
+    let claim: Claim | undefined;
+    try {
+      claim = await this.#claims.claim(node, this.signal);
+    } finally {
+      this.#entering -= 1;
+    }
+    if (claim === undefined) {
+      this.#metrics.refused("takenMeanwhile");
+      return { refusal: TAKEN_MEANWHILE };
+    }
     const offer = parseOffer(request.headers[KEDGE_CHANNEL_HEADER.toLowerCase()]);
-    this.#admitted.set(request, { epoch: this.#epoch, offer });
+    this.#admitted.set(request, { claim, offer });
     if (offer === undefined) return {};
-    const agreement = { epoch: this.#epoch, applied: this.#inboxes.of(node, offer).applied };
+    const agreement = { epoch: claim.epoch, applied: this.#inboxes.of(node, offer).applied };
     return { responseHeaders: { [KEDGE_CHANNEL_HEADER]: formatAgreement(agreement) } };
   }
 
   #open(link: WebSocketLink, request: LinkRequest): void {
     const node = String(request.headers["node_id"]);
-    const { epoch = 0, offer } = this.#admitted.get(request) ?? {};
+    const admitted = this.#admitted.get(request);
+    if (admitted === undefined) return link.terminate("it was not let in");
+    const { claim, offer } = admitted;
+    const { epoch } = claim;
     const logger = this.#deps.logger.child({ node });
     const { clock, records } = this.#deps;
     // From here on nothing of the older session counts (W32).
@@ -182,17 +214,44 @@ export class CloudHub extends Component {
     link.receive((message) => this.#receive(session, message));
     void this.#watchEnd(session, logger);
     this.#deps.bus.notify("hub/session", { node, connected: true });
+    this.#claims.hold(session, claim); // last: it may turn out to be lost
   }
 
   #control(session: NodeSession, frame: ControlFrame): void {
+    if (this.#sessions.get(session.node) !== session) return;
     session.heard();
-    this.#deps.logger.debug({ node: session.node, kind: frame.kind }, "nobody answers this yet");
+    if (frame.kind === "renewLease") void this.#renewLease(session, frame.request);
+    else this.#deps.logger.warn({ node: session.node, kind: frame.kind }, "a node said what only a cloud says");
+  }
+
+  async #renewLease({ node, link, signal }: NodeSession, request: number): Promise<void> {
+    let answer: ControlFrame = { kind: "leaseRenewed", request };
+    try {
+      await this.#deps.bus.request("edge/renewLease", { node }, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      answer = { kind: "leaseRefused", request, reason: toError(error).message };
+    }
+    await link.sendControl(answer).catch(() => undefined); // a node that hears nothing asks again
+  }
+
+  /** Another cloudcore has a newer session of the node. */
+  #lose(session: NodeSession): void {
+    this.#deps.logger.info({ node: session.node, epoch: session.epoch }, "the node has moved to another cloudcore");
+    session.void();
+    session.end("the node is at another cloudcore", CLOSE_REPLACED);
+    this.#forget(session);
   }
 
   async #watchEnd(session: NodeSession, logger: Logger): Promise<void> {
     const { reason, detail } = await session.link.closed;
     session.end("over", 1000);
     logger.info({ epoch: session.epoch, reason, detail }, "node disconnected");
+    this.#forget(session);
+  }
+
+  #forget(session: NodeSession): void {
+    this.#claims.release(session);
     if (this.#sessions.get(session.node) !== session) return;
     this.#sessions.delete(session.node);
     this.#deps.bus.notify("hub/session", { node: session.node, connected: false });
@@ -252,6 +311,7 @@ export class CloudHub extends Component {
   }
 
   #sweep(): void {
+    this.#claims.sweep();
     for (const session of this.#sessions.values()) {
       if (session.silentMs <= this.#config.keepaliveMs) continue;
       session.end(`nothing heard for ${Math.round(session.silentMs / 1000)} s`, CLOSE_SILENT);

@@ -21,6 +21,8 @@ interface UpstreamWorkDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: HubMetrics;
+  /** @throws unless the session is the node's newest, wherever it is. Asked before something is done that has waited. */
+  readonly confirm: (session: NodeSession) => Promise<void>;
 }
 
 /**
@@ -69,13 +71,14 @@ export class UpstreamWork {
     work: object,
     limited: Limited,
   ): Promise<void> {
-    const { bus, clock } = this.#deps;
+    const { bus, clock, confirm } = this.#deps;
     const { node, signal } = session;
     const agreed = session.isNumbered(message) ? session.agreed : undefined;
     const numbered = agreed && { stream: agreed.stream, repeated: agreed.isRepeat(message) };
     const backoff = new Backoff({ initialMs: REPEAT_INITIAL_MS, maxMs: REPEAT_MAX_MS, jitter: 0.2 });
     while (!signal.aborted) {
       try {
+        if (backoff.failures > 0) await confirm(session);
         if (bus.answers(topic)) await limited(() => bus.request(topic, { node, message, numbered }, signal));
         return agreed?.done(message, work);
       } catch (error) {

@@ -1,5 +1,5 @@
-import { type KubeObject, keyOf, type Node, NODES, type Pod } from "@kedge/kube";
-import { type KubeClient, runController, WorkQueue } from "@kedge/kube-client";
+import { type KubeObject, keyOf, type Node, type Pod } from "@kedge/kube";
+import { runController, WorkQueue } from "@kedge/kube-client";
 import { type Message, objectPush } from "@kedge/protocol";
 import { type Clock, Component, type Logger, type MessageBus, toError } from "@kedge/runtime";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
@@ -7,17 +7,12 @@ import { type ClusterView, referencesOfKept } from "./cluster-view.ts";
 
 /** Pods worked on at once; one waits only if something that it needs must be read from the API server. */
 const POD_WORKERS = 8;
-/** Where KubeEdge's other parts find out which cloudcore serves a node. */
-const CLOUDCORE_ANNOTATION = "cloudcore";
 
 interface DownstreamDeps {
-  readonly kube: KubeClient;
   readonly bus: MessageBus<CloudMessages, CloudNotices>;
   readonly view: ClusterView;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** This instance's address, as nodes know it. */
-  readonly address: string;
 }
 
 /**
@@ -116,18 +111,6 @@ export class Downstream extends Component {
       return;
     }
     this.#push(name, "update", node);
-    if (node.metadata?.annotations?.[CLOUDCORE_ANNOTATION] !== this.#deps.address) void this.#annotate(name);
-  }
-
-  /** Only where it is wrong: in a storm of reconnects the API server has better things to do. */
-  async #annotate(name: string): Promise<void> {
-    const body = { metadata: { annotations: { [CLOUDCORE_ANNOTATION]: this.#deps.address } } };
-    try {
-      await this.#deps.kube.patch(NODES, { name }, { type: "merge", body }, this.signal);
-    } catch (error) {
-      if (!this.signal.aborted)
-        this.#deps.logger.warn({ node: name, error: toError(error) }, "cannot write the node's cloudcore annotation");
-    }
   }
 
   #push(node: string, operation: "insert" | "update" | "delete", object: KubeObject): void {

@@ -4,6 +4,7 @@ import { type Clock, Component, type Logger, type MessageBus, toError } from "@k
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { Downstream } from "./downstream.ts";
+import { LeaseRenewals } from "./lease-renewals.ts";
 import { Upstream } from "./upstream.ts";
 
 export interface EdgeControllerDeps {
@@ -32,7 +33,7 @@ export class EdgeController extends Component {
     await using scope = new AsyncDisposableStack();
     const { kube, bus, logger, clock, address } = deps;
     const view = scope.use(await ClusterView.start({ kube, logger, clock }, signal));
-    scope.use(new Downstream({ kube, bus, view, logger, clock, address }));
+    scope.use(new Downstream({ bus, view, logger, clock }));
     const life = new AbortController();
     scope.defer(() => life.abort(new DOMException("EdgeController stopped", "AbortError")));
     const send = (message: Message) => {
@@ -42,6 +43,9 @@ export class EdgeController extends Component {
     };
     const upstream = new Upstream({ kube, view, logger, send, address });
     scope.use(bus.handle("edge/upstream", (request, hubSignal) => upstream.handle(request, hubSignal)));
+    const leases = new LeaseRenewals(kube, clock);
+    scope.use(bus.handle("edge/renewLease", ({ node }, hubSignal) => leases.renew(node, hubSignal)));
+    scope.use(bus.listen("hub/session", ({ node, connected }) => void (connected || leases.forget(node))));
     return new EdgeController(view, scope.move());
   }
 

@@ -13,7 +13,7 @@ import { reportedNode, takeTaskReport, TASK_REPORT_BYTES_MAX } from "./task-repo
  * own certificate, which may have expired if that is for a renewal. `askers`: as a joiner; others get the answer for what
  * does not exist. `node`: with that node's own, current certificate.
  */
-export type Access = "anyone" | "joiner" | "askers" | "node";
+type Access = "anyone" | "joiner" | "askers" | "node";
 
 export interface RouteRequest {
   readonly headers: IncomingHttpHeaders;

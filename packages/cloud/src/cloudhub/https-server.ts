@@ -6,12 +6,12 @@ import type { AddressInfo } from "node:net";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { Component, type Counter, isRetryable, type Metrics, toError } from "@kedge/runtime";
 import type { TlsIdentity } from "@kedge/transport";
-import { AddressLimits } from "./address-limits.ts";
 import { type CallerDeps, callerFor, type Credentials, nodeOf } from "./callers.ts";
 import { findRoute, NODE_NOT_FOUND, type Route, type RouteRequest, type RouteResponse } from "./https-routes.ts";
 import type { IssueDeps } from "./issue-edge-certificate.ts";
 import { isNodeName } from "./node-name.ts";
 import { isoTime } from "./pki/join-token.ts";
+import { networkOf, RateLimits } from "./rate-limits.ts";
 import type { RefusalEvents } from "./refusal-events.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -47,22 +47,16 @@ interface Answer extends RouteResponse {
 export class HttpsServer extends Component {
   readonly #server: Server;
   readonly #deps: HttpsServerDeps;
-  readonly #requests: AddressLimits;
-  readonly #refusals: AddressLimits;
+  readonly #requests: RateLimits;
+  readonly #refusals: RateLimits;
   readonly #answered: Counter<"path" | "result">;
 
   private constructor({ tls }: HttpsServerOptions, deps: HttpsServerDeps) {
     super();
     this.#deps = deps;
     const { clock, metrics } = deps;
-    this.#requests = new AddressLimits(
-      { burst: ADDRESS_REQUESTS_BURST_MAX, refillMs: ADDRESS_REQUESTS_REFILL_MS },
-      clock,
-    );
-    this.#refusals = new AddressLimits(
-      { burst: ADDRESS_REFUSALS_BURST_MAX, refillMs: ADDRESS_REFUSALS_REFILL_MS },
-      clock,
-    );
+    this.#requests = new RateLimits({ burst: ADDRESS_REQUESTS_BURST_MAX, refillMs: ADDRESS_REQUESTS_REFILL_MS }, clock);
+    this.#refusals = new RateLimits({ burst: ADDRESS_REFUSALS_BURST_MAX, refillMs: ADDRESS_REFUSALS_REFILL_MS }, clock);
     this.#answered = metrics.counter({
       name: "kedge_cloudhub_https_requests_total",
       help: "Requests to the port where nodes join, by route and result.",
@@ -141,7 +135,7 @@ export class HttpsServer extends Component {
     if (route.access === "node") return route.answer(nodeOf(credentials.certificate, this.#deps), await request());
     const node = route.about({ headers, parameters });
     if (route.access === "askers" && !mayAsk(node, credentials)) return NODE_NOT_FOUND;
-    if (!this.#requests.take(address))
+    if (!this.#requests.take(networkOf(address)))
       throw Refusal.of("tooManyRequests", 429, `too many requests from ${address}: try again later`, {
         retryAfterSeconds: RETRY_AFTER_SECONDS,
       });
@@ -181,7 +175,7 @@ export class HttpsServer extends Component {
         : { status: 500, body: "cloudcore failed to do this: see its log" };
     }
     const { httpStatus: status, code, aboutTime, retryAfterSeconds } = error.details;
-    if (this.#refusals.take(address)) {
+    if (this.#refusals.take(networkOf(address))) {
       const node = route.access === "joiner" ? route.about({ headers, parameters }) : undefined;
       logger.warn({ ...facts, node, status, code }, `refused: ${error.message}`);
       if (typeof node === "string" && code !== "tooManyRequests") events.joinRefused(node, address, error.message);

@@ -1,8 +1,8 @@
 import { NODES } from "@kedge/kube";
 import type { EventRecorder } from "@kedge/kube-client";
 import type { Clock } from "@kedge/runtime";
-import { AddressLimits } from "./address-limits.ts";
 import { isNodeName } from "./node-name.ts";
+import { networkOf, RateLimits } from "./rate-limits.ts";
 
 /** Events that strangers may cause, all together: so many at once, then one more in {@link STRANGERS_REFILL_MS}. */
 const STRANGERS_EVENTS_BURST_MAX = 20;
@@ -22,20 +22,20 @@ const ALL = "all";
  */
 export class RefusalEvents {
   readonly #recorder: EventRecorder;
-  readonly #strangers: AddressLimits;
-  readonly #addresses: AddressLimits;
-  readonly #nodes: AddressLimits;
+  readonly #strangers: RateLimits;
+  readonly #addresses: RateLimits;
+  readonly #nodes: RateLimits;
 
   constructor(recorder: EventRecorder, clock: Clock) {
     this.#recorder = recorder;
-    this.#strangers = new AddressLimits({ burst: STRANGERS_EVENTS_BURST_MAX, refillMs: STRANGERS_REFILL_MS }, clock);
-    this.#addresses = new AddressLimits({ burst: ADDRESS_EVENTS_BURST_MAX, refillMs: ADDRESS_REFILL_MS }, clock);
-    this.#nodes = new AddressLimits({ burst: NODES_EVENTS_BURST_MAX, refillMs: NODES_REFILL_MS }, clock);
+    this.#strangers = new RateLimits({ burst: STRANGERS_EVENTS_BURST_MAX, refillMs: STRANGERS_REFILL_MS }, clock);
+    this.#addresses = new RateLimits({ burst: ADDRESS_EVENTS_BURST_MAX, refillMs: ADDRESS_REFILL_MS }, clock);
+    this.#nodes = new RateLimits({ burst: NODES_EVENTS_BURST_MAX, refillMs: NODES_REFILL_MS }, clock);
   }
 
   /** Somebody wanted a certificate for this node. @param message the same for the same cause, so that it is counted. */
   joinRefused(node: string, address: string, message: string): void {
-    if (!isNodeName(node) || !this.#addresses.take(address) || !this.#strangers.take(ALL)) return;
+    if (!isNodeName(node) || !this.#addresses.take(networkOf(address)) || !this.#strangers.take(ALL)) return;
     this.#record(node, "JoinRefused", message, address);
   }
 

@@ -1,16 +1,21 @@
 import type { KubeClient } from "@kedge/kube-client";
 import { type Clock, hasCode, type Logger } from "@kedge/runtime";
 import type { CertificateAuthority } from "./certificate-authority.ts";
+import { RateLimits } from "../rate-limits.ts";
 import { readToken } from "./json-web-token.ts";
 import { expectTime, verifyBearer } from "./join-token.ts";
 import { PkiError } from "./pki-error.ts";
 import { expectUsable, isTokenId, type TokenRecord, unknownToken } from "./token-record.ts";
 import { TokenStore } from "./token-store.ts";
 
-/** A token of an unknown key makes us look for a new key, but not more often than this. */
-const KEY_LOOK_MS = 5_000;
+/** A token of an unknown key makes us look whether there is a new key: so often at once, then once in… */
+const KEY_LOOKS_BURST_MAX = 10;
+/** …this many ms. */
+const KEY_LOOKS_REFILL_MS = 1_000;
 /** Two replicas may count a use at the same moment: the later one looks again, at most this often. */
 const COUNT_TRIES_MAX = 20;
+
+const KEY_LOOKS = "key";
 
 export interface TokenGateDeps {
   readonly ca: CertificateAuthority;
@@ -41,12 +46,14 @@ export class TokenGate {
   readonly #store: TokenStore;
   /** One count after the other for each token: they would only make each other try again. */
   readonly #counting = new Map<string, Promise<unknown>>();
-  #key: Buffer | undefined;
-  #keyReadAt = -Infinity;
+  readonly #keyLooks: RateLimits;
+  /** As it was read last, or is being read. */
+  #key: Promise<Buffer | undefined> = Promise.resolve(undefined);
 
   constructor(deps: TokenGateDeps) {
     this.#deps = deps;
     this.#store = new TokenStore(deps.kube);
+    this.#keyLooks = new RateLimits({ burst: KEY_LOOKS_BURST_MAX, refillMs: KEY_LOOKS_REFILL_MS }, deps.clock);
   }
 
   /**
@@ -85,17 +92,17 @@ export class TokenGate {
   }
 
   /**
-   * Strangers must not be able to make us ask the API server: what the key at hand has not signed leads to one look in
-   * {@link KEY_LOOK_MS}. What it has signed is held against the key that there is now, which an administrator may have
+   * Strangers must not be able to make us ask the API server: how often a token that the key at hand has not signed leads to
+   * another look is bounded. What it has signed is held against the key that there is now, which an administrator may have
    * taken away.
    */
   async #isOurs(madeWith: (key: Uint8Array) => boolean, signal: AbortSignal): Promise<boolean> {
-    const now = this.#deps.clock.monotonic();
-    const known = this.#key !== undefined && madeWith(this.#key);
-    if (!known && now - this.#keyReadAt < KEY_LOOK_MS) return false;
-    this.#keyReadAt = now;
-    this.#key = await this.#store.key(signal);
-    return this.#key !== undefined && madeWith(this.#key);
+    const last = await this.#key.catch(() => undefined);
+    const known = last !== undefined && madeWith(last);
+    if (!known && !this.#keyLooks.take(KEY_LOOKS)) return false;
+    this.#key = this.#store.key(signal);
+    const key = await this.#key;
+    return key !== undefined && madeWith(key);
   }
 
   async #count(id: string, jwt: string, node: string, address: string, signal: AbortSignal): Promise<void> {

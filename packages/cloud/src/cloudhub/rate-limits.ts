@@ -1,8 +1,8 @@
 import { isIPv6 } from "node:net";
 import type { Clock } from "@kedge/runtime";
 
-/** Addresses of which we remember how much they asked; the longest silent one is forgotten. */
-const ADDRESSES_MAX = 10_000;
+/** Keys, such as addresses, of which we remember how much they asked; the longest silent one is forgotten. */
+const RATE_LIMITED_KEYS_MAX = 10_000;
 
 export interface RateLimitOptions {
   /** How many at once. */
@@ -11,8 +11,8 @@ export interface RateLimitOptions {
   readonly refillMs: number;
 }
 
-/** A token bucket for each address that asks. IPv6 hosts own whole networks: there, a /64 counts as one. */
-export class AddressLimits {
+/** A token bucket for each of whoever asks. */
+export class RateLimits {
   readonly #options: RateLimitOptions;
   readonly #clock: Clock;
   readonly #buckets = new Map<string, { left: number; at: number }>();
@@ -23,15 +23,14 @@ export class AddressLimits {
   }
 
   /** Counts one. @returns whether it is within the limit. */
-  take(address: string): boolean {
+  take(key: string): boolean {
     const { burst, refillMs } = this.#options;
-    const key = networkOf(address);
     const now = this.#clock.monotonic();
     const before = this.#buckets.get(key) ?? { left: burst, at: now };
     const left = Math.min(burst, before.left + (now - before.at) / refillMs);
     this.#buckets.delete(key);
     this.#buckets.set(key, { left: left >= 1 ? left - 1 : left, at: now });
-    if (this.#buckets.size > ADDRESSES_MAX) {
+    if (this.#buckets.size > RATE_LIMITED_KEYS_MAX) {
       const [oldest] = this.#buckets.keys();
       if (oldest !== undefined) this.#buckets.delete(oldest);
     }
@@ -39,7 +38,8 @@ export class AddressLimits {
   }
 }
 
-function networkOf(address: string): string {
+/** What counts as one asker: an address, but of IPv6, where every host owns a whole network, its /64. */
+export function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith("::ffff:")) return address;
   const [head = "", tail] = address.split("::");
   const groups = head.split(":");

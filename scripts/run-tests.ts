@@ -1,6 +1,6 @@
 /**
  * Every check and every test, as `./kedge test` and CI run them. `./kedge test PATTERN` runs the test files whose path
- * contains PATTERN, and no static checks. The last line is `N passed, N failed, N skipped`.
+ * contains PATTERN, and no static checks; `--faults` runs the long form of the fault tests. The last line is `N passed, N failed, N skipped`.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -37,6 +37,10 @@ const SUITES = [
 ] as const;
 
 const TEST_FILE_TIMEOUT_MS = 20 * 60_000;
+const LONG_FAULTS_TIMEOUT_MS = 3 * 60 * 60_000;
+
+const longFaults = process.argv[2] === "--faults";
+if (longFaults) process.env["KEDGE_FAULTS"] = "long"; // test/faults reads it
 
 interface Tally {
   passed: number;
@@ -64,7 +68,12 @@ async function runCheck(check: Check, tally: Tally): Promise<void> {
 
 async function runSuite(files: string[], concurrency: number, tally: Tally): Promise<void> {
   if (files.length === 0) return;
-  const events = run({ files, concurrency, cwd: root, timeout: TEST_FILE_TIMEOUT_MS });
+  const events = run({
+    files,
+    concurrency,
+    cwd: root,
+    timeout: longFaults ? LONG_FAULTS_TIMEOUT_MS : TEST_FILE_TIMEOUT_MS,
+  });
   const count = (data: Extract<TestEvent, { type: "test:pass" | "test:fail" }>["data"], passed: boolean): void => {
     if (data.details.type === "suite") return;
     const isFile = data.nesting === 0 && data.file !== undefined && data.name === data.file;
@@ -87,7 +96,7 @@ async function runSuite(files: string[], concurrency: number, tally: Tally): Pro
   await finished(report);
 }
 
-const pattern = process.argv[2];
+const pattern = longFaults ? "test/faults/" : process.argv[2];
 const tally: Tally = { passed: 0, failed: 0, skipped: 0, notes: [] };
 if (pattern === undefined) for (const check of CHECKS) await runCheck(check, tally);
 console.log(await prepareKubernetes());

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
+import { CLUSTER_OBJECT_SYNCS, OBJECT_SYNCS } from "@kedge/api";
 import { SECRETS } from "@kedge/kube";
 import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
+import { DIGEST_TYPES, digestOf, digestRoot, type HeldObject } from "@kedge/protocol";
 import { programCommand } from "@kedge/standalone";
 import { freePort, TestProcess } from "@kedge/testing";
 import { setTimeout as delay } from "node:timers/promises";
@@ -114,6 +116,29 @@ export class FaultCloud implements AsyncDisposable {
       const data = secret?.data?.["tokendata"];
       return data === undefined ? undefined : Buffer.from(data, "base64").toString();
     });
+  }
+
+  /** The digest of what the records say that a node holds. */
+  async recordedDigest(node: string): Promise<string> {
+    const signal = AbortSignal.timeout(READY_MS);
+    const lists = [
+      await this.kube.list(OBJECT_SYNCS, {}, signal),
+      await this.kube.list(CLUSTER_OBJECT_SYNCS, {}, signal),
+    ];
+    const held: HeldObject[] = [];
+    for (const { metadata, spec, status } of lists.flatMap(({ items }) => items)) {
+      const { name: record = "", namespace } = metadata ?? {};
+      const type = spec?.objectKind?.toLowerCase() ?? "";
+      if (!record.startsWith(`${node}.`) || !(DIGEST_TYPES as readonly string[]).includes(type)) continue;
+      held.push({
+        type,
+        ...(namespace !== undefined && { namespace }),
+        name: spec?.objectName ?? "",
+        uid: record.slice(node.length + 1),
+        version: status?.objectResourceVersion ?? "",
+      });
+    }
+    return digestRoot(digestOf(held));
   }
 
   async killCloudCore(): Promise<void> {

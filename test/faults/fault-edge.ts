@@ -1,14 +1,15 @@
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
+import { DIGEST_TYPES, digestOf, digestRoot, type HeldObject, parseResource } from "@kedge/protocol";
 import { inNetns, TestProcess } from "@kedge/testing";
 
 const run = promisify(execFile);
-/** Debian's `libfaketime`. */
-const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/** Of Debian's package `faketime`. */
+const [FAKETIME] = globSync("/usr/lib/*/faketime/libfaketime.so.1");
 /** Room for the node's database; small, so that it can be filled. */
 const DISK_BYTES = 48 * 1024 * 1024;
 
@@ -45,7 +46,7 @@ export class FaultEdge implements AsyncDisposable {
   }
 
   static missing(): string | false {
-    return existsSync(FAKETIME) ? false : "needs Debian's libfaketime";
+    return FAKETIME === undefined && "needs Debian's package faketime";
   }
 
   static async start(options: FaultEdgeOptions): Promise<FaultEdge> {
@@ -193,6 +194,17 @@ export class FaultEdge implements AsyncDisposable {
     } finally {
       db.close();
     }
+  }
+
+  /** Of the stopped agent: the digest of what it holds. */
+  digest(): string {
+    const held: HeldObject[] = [];
+    for (const type of DIGEST_TYPES)
+      for (const [resource, { uid, version }] of this.rows(type)) {
+        const { namespace, name = "" } = parseResource(resource) ?? {};
+        held.push({ type, ...(namespace !== undefined && { namespace }), name, uid, version });
+      }
+    return digestRoot(digestOf(held));
   }
 
   /** Of the stopped agent: messages that the cloud is still to get. */

@@ -26,6 +26,7 @@ export class TestProcess implements AsyncDisposable {
     child.once("error", (error) => ended.resolve(`${name} did not start: ${error.message}`));
     this.#killOnExit = () => void child.kill("SIGKILL");
     process.once("exit", this.#killOnExit);
+    child.once("exit", () => process.off("exit", this.#killOnExit));
   }
 
   static start(name: string, program: string, args: readonly string[], logFile: string): TestProcess {
@@ -57,7 +58,6 @@ export class TestProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    process.off("exit", this.#killOnExit);
     if (!this.running) return;
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_GRACE_MS);

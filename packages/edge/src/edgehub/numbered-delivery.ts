@@ -13,6 +13,8 @@ const REMOVE_MESSAGES = 256;
 /** A disk that takes nothing is asked again after this long. */
 const REMOVE_RETRY_MS = 10_000;
 
+type NumberedLink = Pick<WebSocketLink, "open" | "send" | "terminate">;
+
 export interface NumberedDeliveryDeps {
   readonly outbox: Outbox;
   readonly clock: Clock;
@@ -25,7 +27,7 @@ export interface NumberedDeliveryDeps {
  * the cloud says that it is.
  */
 export class NumberedDelivery implements OutboxDelivery {
-  readonly #link: WebSocketLink;
+  readonly #link: NumberedLink;
   readonly #deps: NumberedDeliveryDeps;
   readonly #moved = new WakeUp();
   #inFlight: { readonly seq: number; readonly bytes: number }[] = [];
@@ -35,7 +37,7 @@ export class NumberedDelivery implements OutboxDelivery {
   #removedSeq = 0;
 
   /** @param applied from the cloud's agreement; at most what the stream has sent. */
-  constructor(link: WebSocketLink, applied: number, deps: NumberedDeliveryDeps) {
+  constructor(link: NumberedLink, applied: number, deps: NumberedDeliveryDeps) {
     this.#link = link;
     this.#deps = deps;
     this.#givenSeq = this.#doneSeq = applied;

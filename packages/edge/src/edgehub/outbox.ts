@@ -102,6 +102,22 @@ export class Outbox {
     return { stream: this.stream.name, sent: first > 0 && first <= carried ? carried : 0 };
   }
 
+  /**
+   * Whether all of the stream that {@link offer} named can be done up to `applied`. If not, this database is an older one
+   * than the cloud has met: what it sent is done, and the stream is given up for all else. The next offer is as new.
+   */
+  async trusts(applied: number): Promise<boolean> {
+    const { sent } = this.stream;
+    if (applied <= sent) return true;
+    this.#logger.error(
+      { applied, sent },
+      "the cloud has had more of this node's messages than the node's database knows of: it was put back as it was before; what it did not send yet is sent as new",
+    );
+    this.stream.renew();
+    await this.removeUpTo(sent);
+    return false;
+  }
+
   #waitingEnds(): { readonly first: number; readonly last: number } {
     const row = this.#ends.get();
     return { first: Number(row?.["first"]), last: Number(row?.["last"]) };

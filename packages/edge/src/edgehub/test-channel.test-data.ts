@@ -43,6 +43,7 @@ export class TestChannel {
         this.leaseRequests += 1;
         const answer = this.lease(frame.request);
         if (answer !== undefined) void link.sendControl(answer).catch(() => undefined);
+        for (const look of this.#changed) look();
       },
     });
   }

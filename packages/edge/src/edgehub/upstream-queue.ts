@@ -105,21 +105,9 @@ export class UpstreamQueue {
     return this.#outbox.offer();
   }
 
-  /**
-   * Whether the watermark can be of what we offered. If not, this database is an older one than the cloud has met: what it
-   * sent is done, the stream is given up for all else, and the link that would count on must not be used.
-   */
-  async isTrusted({ applied }: ChannelAgreement): Promise<boolean> {
-    const { stream } = this.#outbox;
-    const { sent } = stream;
-    if (applied <= sent) return true;
-    this.#deps.logger.error(
-      { applied, sent },
-      "the cloud has had more of this node's messages than the node's database knows of: it was put back as it was before; what it did not send yet is sent as new",
-    );
-    stream.renew();
-    await this.#outbox.removeUpTo(sent);
-    return false;
+  /** Whether a cloud of ours that agreed so can be served. */
+  isTrusted({ applied }: ChannelAgreement): Promise<boolean> {
+    return this.#outbox.trusts(applied);
   }
 
   /** The cloud says that all of the stream up to `upTo` is done. */

@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type Message, mqttUpload } from "@kedge/protocol";
+import { silentLogger, systemClock } from "@kedge/runtime";
+import { GroupCommit, openDatabase } from "@kedge/sqlite";
+import { NumberedDelivery } from "./numbered-delivery.ts";
+import { Outbox } from "./outbox.ts";
+
+/** The cloud as the protocol has it: numbers grow, and what is done is not done again. */
+class ModelCloud {
+  readonly applied = new Map<string, number>();
+  readonly effects: string[] = [];
+
+  take(stream: string, { header, content }: Message): number {
+    const { seq = 0 } = header;
+    const applied = this.applied.get(stream) ?? 0;
+    if (seq <= applied) return applied;
+    this.effects.push(String(content));
+    this.applied.set(stream, seq);
+    return seq;
+  }
+}
+
+/** Nothing here survives a loss of power, and nothing needs to. */
+function open(path: string): DatabaseSync {
+  const db = openDatabase({ path });
+  db.exec("PRAGMA synchronous = OFF");
+  return db;
+}
+
+/** A real outbox on a real database; the link between it and the cloud carries what the script lets through. */
+class Rig implements Disposable {
+  readonly cloud = new ModelCloud();
+  readonly #folder = mkdtempSync(join(tmpdir(), "kedge-outbox-"));
+  readonly #path = join(this.#folder, "edgecore.db");
+  #db = open(this.#path);
+  #commits = new GroupCommit(this.#db);
+  #outbox = new Outbox(this.#db, this.#commits, silentLogger);
+  #delivery: NumberedDelivery | undefined;
+  #up: Message[] = [];
+  #down: number[] = [];
+  #said: number[] = [];
+  #stream = "";
+  #isOpen = { open: false };
+  #next = 1;
+  accepted: string[] = [];
+  readonly unsentInBackup = new Set<string>();
+  #backup: string[] | undefined;
+
+  async accept(): Promise<void> {
+    const content = `m${this.#next}`;
+    this.#next += 1;
+    await this.#outbox.add(mqttUpload("t", content));
+    this.accepted.push(content);
+  }
+
+  async connect(): Promise<void> {
+    if (this.#isOpen.open) return;
+    const { stream } = this.#outbox.offer();
+    const applied = this.cloud.applied.get(stream) ?? 0;
+    if (!(await this.#outbox.trusts(applied))) return;
+    this.#stream = stream;
+    const state = { open: true };
+    this.#isOpen = state;
+    const up: Message[] = [];
+    this.#up = up;
+    this.#down = [];
+    this.#said = [];
+    const link = {
+      get open() {
+        return state.open;
+      },
+      send: async (message: Message) => void (state.open && up.push(message)),
+      terminate: () => this.cut(),
+    };
+    const deps = { outbox: this.#outbox, clock: systemClock, logger: silentLogger };
+    this.#delivery = new NumberedDelivery(link, applied, deps);
+    this.#outbox.numbered = true;
+  }
+
+  /** The edge sends at most so many. */
+  async send(count: number): Promise<void> {
+    for (let left = count; left > 0 && this.#isOpen.open;) {
+      const page = (await this.#delivery?.page()) ?? [];
+      if (page.length === 0) return;
+      for (const entry of page.slice(0, left)) {
+        if (this.#delivery?.hasRoom(entry) !== true) return;
+        await this.#delivery.send(entry);
+        left -= 1;
+      }
+    }
+  }
+
+  /** So many reach the cloud, which does them. */
+  work(count: number): void {
+    for (const message of this.#up.splice(0, count)) this.#down.push(this.cloud.take(this.#stream, message));
+  }
+
+  /** So many of the cloud's words reach the edge. */
+  hear(count: number): void {
+    for (const upTo of this.#down.splice(0, count)) this.#hear(upTo);
+  }
+
+  hearAgain(): void {
+    for (const upTo of this.#said.slice(-3)) this.#hear(upTo);
+  }
+
+  #hear(upTo: number): void {
+    this.#said.push(upTo);
+    if (this.#isOpen.open) this.#delivery?.applied(upTo);
+  }
+
+  hearNonsense(): void {
+    if (this.#isOpen.open) this.#delivery?.applied(1_000_000);
+  }
+
+  async remove(): Promise<void> {
+    await this.#delivery?.end();
+  }
+
+  cut(): void {
+    this.#isOpen.open = false;
+    this.#outbox.numbered = false;
+  }
+
+  /** As after SIGKILL: what is not on disk is gone. */
+  restart(between: () => void = () => undefined): void {
+    this.cut();
+    this.#delivery = undefined;
+    this.#db.close();
+    between();
+    this.#db = open(this.#path);
+    this.#commits = new GroupCommit(this.#db);
+    this.#outbox = new Outbox(this.#db, this.#commits, silentLogger);
+  }
+
+  backUp(): void {
+    this.restart(() => copyFileSync(this.#path, `${this.#path}.backup`));
+    this.#backup = [...this.accepted];
+    // What becomes of these after the backup the backup cannot know.
+    for (const { message } of this.#outbox.after(this.#outbox.stream.sent))
+      this.unsentInBackup.add(String(message.content));
+  }
+
+  /** What was accepted since then, and had not reached the cloud, nobody can bring back. */
+  putBack(): void {
+    const backup = this.#backup;
+    if (backup === undefined) return;
+    this.restart(() => copyFileSync(`${this.#path}.backup`, this.#path));
+    this.accepted = backup.slice();
+  }
+
+  /** All gets through at last. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < 3; round += 1) {
+      await this.connect();
+      await this.send(Infinity);
+      this.work(Infinity);
+      this.hear(Infinity);
+      await this.remove();
+    }
+  }
+
+  get waiting(): number {
+    return this.#outbox.waiting;
+  }
+
+  [Symbol.dispose](): void {
+    this.#commits[Symbol.dispose]();
+    this.#db.close();
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+type Step = (rig: Rig) => void | Promise<void>;
+const named = (name: string, step: Step): fc.Arbitrary<Step> =>
+  fc.constant(Object.assign(step, { [fc.toStringMethod]: () => name }));
+const counted = (name: string, step: (rig: Rig, count: number) => void | Promise<void>): fc.Arbitrary<Step> =>
+  fc
+    .integer({ min: 1, max: 5 })
+    .map((count) => Object.assign((rig: Rig) => step(rig, count), { [fc.toStringMethod]: () => `${name} ${count}` }));
+
+const ordinary = [
+  { weight: 5, arbitrary: named("accept", (rig) => rig.accept()) },
+  { weight: 3, arbitrary: named("connect", (rig) => rig.connect()) },
+  { weight: 4, arbitrary: counted("send", (rig, count) => rig.send(count)) },
+  { weight: 4, arbitrary: counted("work", (rig, count) => rig.work(count)) },
+  { weight: 3, arbitrary: counted("hear", (rig, count) => rig.hear(count)) },
+  { weight: 1, arbitrary: named("hear again", (rig) => rig.hearAgain()) },
+  { weight: 2, arbitrary: named("remove", (rig) => rig.remove()) },
+  { weight: 1, arbitrary: named("cut", (rig) => rig.cut()) },
+  { weight: 1, arbitrary: named("restart", (rig) => rig.restart()) },
+];
+
+async function play(rig: Rig, steps: readonly Step[]): Promise<void> {
+  for (const step of steps) await step(rig);
+  await rig.settle();
+}
+
+const byNumber = (a: string, b: string) => Number(a.slice(1)) - Number(b.slice(1));
+
+test("W36: whatever is cut, killed or said twice, all that was accepted is done once, in order", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(...ordinary), { maxLength: 60, size: "max" }), async (steps) => {
+      using rig = new Rig();
+      await play(rig, steps);
+      assert.deepEqual(rig.cloud.effects, rig.accepted);
+      assert.equal(rig.waiting, 0);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("W36: a database put back as it was loses nothing that it holds, and what was in doubt is not done twice", async () => {
+  const steps = [
+    ...ordinary,
+    { weight: 1, arbitrary: named("back up", (rig) => rig.backUp()) },
+    { weight: 1, arbitrary: named("put back", (rig) => rig.putBack()) },
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(...steps), { maxLength: 60, size: "max" }), async (script) => {
+      using rig = new Rig();
+      await play(rig, script);
+      const { effects } = rig.cloud;
+      const again = effects.filter((content, at) => effects.indexOf(content) !== at);
+      assert.deepEqual(
+        again.filter((content) => !rig.unsentInBackup.has(content)),
+        [],
+      );
+      assert.deepEqual(
+        rig.accepted.filter((content) => !effects.includes(content)),
+        [],
+      );
+      assert.equal(rig.waiting, 0);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("a cloud that forgets, or talks nonsense, loses nothing; what comes again comes in order", async () => {
+  const steps = [
+    ...ordinary,
+    { weight: 1, arbitrary: named("forget", (rig) => rig.cloud.applied.clear()) },
+    { weight: 1, arbitrary: named("nonsense", (rig) => rig.hearNonsense()) },
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof(...steps), { maxLength: 60, size: "max" }), async (script) => {
+      using rig = new Rig();
+      await play(rig, script);
+      const first = [...new Set(rig.cloud.effects)];
+      assert.deepEqual(first.toSorted(byNumber), rig.accepted);
+      assert.deepEqual(first, rig.accepted, "first arrivals are in order");
+      assert.equal(rig.waiting, 0);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,11 +1,14 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TestBed } from "../../test/e2e/test-bed.ts";
 import { kubernetesCloud } from "../../test/e2e/test-cloud.ts";
 import type { Figure, Report } from "../report.ts";
 import { EventLoopProbe } from "./event-loop-probe.ts";
 import { cloudProgram, type FleetCloud, runningCloud, startBareCloud } from "./fleet-cloud.ts";
 import { measureFootprint } from "./footprint-and-updates.ts";
+import { measureIdleTraffic } from "./idle-traffic.ts";
+import { measureOutages } from "./outages.ts";
 import { measureSessions } from "./sessions.ts";
 import type { EdgeProtocol } from "./simulated-edge.ts";
 
@@ -45,12 +48,23 @@ export const FLEET_PARTS: Readonly<Record<string, Part>> = {
     );
     await measureFootprint(cloud, options.protocol, report);
   },
+  h9: onNode(measureIdleTraffic),
+  h8: onNode(measureOutages),
 };
+
+/** With an agent of ours and a containerd, on Kubernetes with its controllers. */
+function onNode(measure: (bed: TestBed, report: FleetReport) => Promise<void>): Part {
+  return async ({ cloudcore }, report) => {
+    if (!isProgram(cloudcore)) return console.error("kedge: H8 and H9 need a cloudcore that they may kill: left out");
+    await using bed = await TestBed.start(kubernetesCloud(cloudProgram(cloudcore)), "bench-fleet");
+    await measure(bed, report);
+  };
+}
 
 /** What a cloudcore does with many nodes, and how long an outage hurts one. */
 export async function fleet(options: FleetOptions, report: Report): Promise<void> {
   for (const [id, part] of Object.entries(FLEET_PARTS)) {
-    if (options.only !== undefined && !id.split("-").includes(options.only) && options.only !== id) continue;
+    if (options.only !== undefined && options.only !== id) continue;
     await part(options, (metric, value, unit, target) =>
       report({ bench: "fleet", metric, value, unit, ...(target !== undefined && { target }) }),
     );
@@ -68,7 +82,7 @@ async function anyCloud(
 ): Promise<FleetCloud> {
   if (!isProgram(cloudcore)) return runningCloud(cloudcore, kubeconfig ?? process.env["KUBECONFIG"] ?? "");
   const program = cloudProgram(cloudcore);
-  return await startBareCloud(dir, probe?.observe(program) ?? program);
+  return startBareCloud(dir, probe?.observe(program) ?? program);
 }
 
 function tempDir(scope: AsyncDisposableStack): string {

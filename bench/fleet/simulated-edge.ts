@@ -60,7 +60,7 @@ export class SimulatedEdge {
   #sequence = 0;
   #lease: Lease | undefined;
   #leaseRequests = 0;
-  #keepalive: NodeJS.Timeout | undefined;
+  #keepsAlive = false;
 
   constructor(options: SimulatedEdgeOptions) {
     this.node = options.node;
@@ -116,7 +116,9 @@ export class SimulatedEdge {
       this.#options.onLost(`${reason}: ${detail}`);
     });
     this.#send(keepalive());
-    this.#keepalive ??= setInterval(() => this.#send(keepalive()), KEEPALIVE_MS * (0.9 + 0.2 * Math.random()));
+    if (this.#keepsAlive) return;
+    this.#keepsAlive = true;
+    setInterval(() => this.#send(keepalive()), KEEPALIVE_MS * (0.9 + 0.2 * Math.random()));
   }
 
   /** Registers the node, reports it Ready, and begins to renew its lease. */

@@ -1,21 +1,24 @@
 import { createReadStream, watchFile } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { ManagedProcess } from "./managed-process.ts";
+import { ManagedProcess, type ProcessName } from "./managed-process.ts";
 import { statePaths } from "./state-paths.ts";
 import { UserError } from "./user-error.ts";
 
 const FOLLOW_POLL_MS = 250;
 
-/** Prints the log of the cloud or the edge process; with `follow`, goes on until `signal` aborts. */
+const NAMES: readonly ProcessName[] = ["cloud", "edge", "containerd", "sensor"];
+
+/** Prints the log of one of the processes; with `follow`, goes on until `signal` aborts. */
 export async function logs(stateDir: string, which: string, follow: boolean, signal: AbortSignal): Promise<void> {
-  if (which !== "cloud" && which !== "edge")
-    throw new UserError(`there are logs of 'cloud' and 'edge', not of '${which}'`, "logs");
-  const { logFile } = new ManagedProcess(which, statePaths(stateDir));
+  const name = NAMES.find((known) => known === which);
+  if (name === undefined)
+    throw new UserError(`there is no log of '${which}': choose one of ${NAMES.join(", ")}`, "logs");
+  const { logFile } = new ManagedProcess(name, statePaths(stateDir));
   let position = 0;
   const printNew = async (): Promise<void> => {
     const { size } = await stat(logFile).catch(() => {
-      throw new UserError(`there is no ${logFile}: has ./kedge up run here?`, "logs");
+      throw new UserError(`there is no ${logFile}: run ./kedge up first, or name its --state-dir`, "logs");
     });
     if (size < position) position = 0; // it was set aside and begun anew
     if (size === position) return;

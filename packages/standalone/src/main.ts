@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { CodedError, createLogger, toError } from "@kedge/runtime";
 import { loadCloudCoreConfig } from "@kedge/api";
 import { CLOUDCORE_SUPPORTED } from "@kedge/cloud";
@@ -9,8 +9,10 @@ import { down } from "./down.ts";
 import { logs } from "./logs.ts";
 import { STATE_DIR_DEFAULT, statePaths } from "./state-paths.ts";
 import { status } from "./status.ts";
+import { UserError } from "./user-error.ts";
 import { Progress } from "./up/progress.ts";
 import { up } from "./up/up.ts";
+import { readNodeName, readPort, readStateDir } from "./up/read-options.ts";
 import { PORTS_DEFAULT } from "./up/up-options.ts";
 import { nodeNameDefault } from "./up/up-record.ts";
 
@@ -19,31 +21,23 @@ process.stdout.on("error", () => undefined);
 const life = new AbortController();
 for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => life.abort());
 
-function port(text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > 65_535) throw new InvalidArgumentError("not a port number");
-  return number;
-}
-
-function nodeName(text: string): string {
-  if (/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(text)) return text;
-  throw new InvalidArgumentError("a node name has lower case letters, digits, '-' and '.', at most 63");
-}
-
-const program = new Command("kedge").showHelpAfterError();
-const stateDir = ["--state-dir <dir>", "where everything is kept", STATE_DIR_DEFAULT] as const;
+// One style for all complaints: PROGRAM: what, where, what to do.
+const program = new Command("kedge").configureOutput({
+  outputError: (text, write) => write(`kedge: ${text.replace(/^error: /, "").trim()}; see ./kedge help\n`),
+});
+const stateDir = ["--state-dir <dir>", "where everything is kept", readStateDir, STATE_DIR_DEFAULT] as const;
 
 program
   .command("up")
   .description("a Kubernetes API, an edge node and a sample app and device on this machine")
   .option(...stateDir)
-  .option("--node-name <name>", "the node's name", nodeName, nodeNameDefault())
+  .option("--node-name <name>", "the node's name", readNodeName, nodeNameDefault())
   .option("--kubeconfig <file>", "use that cluster, not the embedded one")
   .option("--no-sample", "without the sample app and device")
-  .option("--api-port <port>", "of the Kubernetes API", port, PORTS_DEFAULT.api)
-  .option("--cloudhub-port <port>", "of CloudHub's WebSocket", port, PORTS_DEFAULT.cloudHub)
-  .option("--https-port <port>", "of CloudHub's certificates", port, PORTS_DEFAULT.https)
-  .option("--mqtt-port <port>", "of the node's MQTT broker", port, PORTS_DEFAULT.mqtt)
+  .option("--api-port <port>", "of the Kubernetes API", readPort("--api-port"), PORTS_DEFAULT.api)
+  .option("--cloudhub-port <port>", "of CloudHub's WebSocket", readPort("--cloudhub-port"), PORTS_DEFAULT.cloudHub)
+  .option("--https-port <port>", "of CloudHub's certificates", readPort("--https-port"), PORTS_DEFAULT.https)
+  .option("--mqtt-port <port>", "of the node's MQTT broker", readPort("--mqtt-port"), PORTS_DEFAULT.mqtt)
   .action(
     async (given: {
       stateDir: string;
@@ -84,7 +78,7 @@ program
 
 program
   .command("logs <which>")
-  .description("the log of 'cloud' or 'edge'")
+  .description("the log of 'cloud', 'edge', 'containerd' or 'sensor'")
   .option(...stateDir)
   .option("-f, --follow", "go on as it grows", false)
   .action(async (which: string, given: { stateDir: string; follow: boolean }) =>
@@ -103,14 +97,14 @@ program
   .description("the embedded control plane alone, in the foreground")
   .option(...stateDir)
   .option("--address <ip>", "to listen on", "127.0.0.1")
-  .option("--api-port <port>", "of the Kubernetes API", port, PORTS_DEFAULT.api)
+  .option("--api-port <port>", "of the Kubernetes API", readPort("--api-port"), PORTS_DEFAULT.api)
   .action(serve);
 
 program
   .command("control-plane", { hidden: true })
   .option(...stateDir)
   .option("--address <ip>", "to listen on", "127.0.0.1")
-  .option("--api-port <port>", "of the Kubernetes API", port, PORTS_DEFAULT.api)
+  .option("--api-port <port>", "of the Kubernetes API", readPort("--api-port"), PORTS_DEFAULT.api)
   .requiredOption("--config <file>", "cloudcore.yaml")
   .action(serve);
 
@@ -121,7 +115,7 @@ async function serve(given: ServeOptions): Promise<void> {
     given.config === undefined
       ? undefined
       : loadCloudCoreConfig(
-          await readFile(given.config, "utf8"),
+          await readConfig(given.config),
           { hostname: hostname(), localIP: "127.0.0.1" },
           { supported: CLOUDCORE_SUPPORTED },
         );
@@ -141,6 +135,18 @@ async function serve(given: ServeOptions): Promise<void> {
   const { promise: stopped, resolve } = Promise.withResolvers<void>();
   life.signal.addEventListener("abort", () => resolve(), { once: true });
   await stopped;
+}
+
+async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new UserError(
+      `cannot read the configuration ${file}: ${toError(error).message}; write one with ./kedge cloudcore --minconfig > ${file}`,
+      "config",
+      { cause: error },
+    );
+  }
 }
 
 try {

@@ -5,6 +5,7 @@ import { DEVICE_STATUSES } from "@kedge/api";
 import { connectKube, loadKubeconfig } from "@kedge/kube-client";
 import { ManagedProcess } from "./managed-process.ts";
 import { describePod } from "./sample/deploy-sample.ts";
+import { deviceRow, nodeRow } from "./status-rows.ts";
 import { type StatePaths, statePaths } from "./state-paths.ts";
 import { table } from "./up/progress.ts";
 import { readRecord } from "./up/up-record.ts";
@@ -49,21 +50,13 @@ async function describeObjects(
   signal: AbortSignal,
 ): Promise<string> {
   await using kube = connectKube(loadKubeconfig(kubeconfig ?? paths.kubeconfig));
-  const nodes = (await kube.list(NODES, {}, signal)).items.map((node) => {
-    const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
-    return ["node", node.metadata?.name ?? "", ready?.status === "True" ? "Ready" : "NotReady", ready?.message ?? ""];
-  });
+  const nodes = (await kube.list(NODES, {}, signal)).items.map(nodeRow);
   const pods = (await kube.list(PODS, {}, signal)).items.map((pod) => [
     "pod",
     `${pod.metadata?.namespace ?? ""}/${pod.metadata?.name ?? ""}`,
     pod.status?.phase ?? "",
     pod.status?.phase === "Running" ? (pod.status.podIP ?? "") : describePod(pod),
   ]);
-  const devices = (await kube.list(DEVICE_STATUSES, {}, signal)).items.map((device) => [
-    "device",
-    `${device.metadata?.namespace ?? ""}/${device.metadata?.name ?? ""}`,
-    device.status?.state ?? "",
-    (device.status?.twins ?? []).map((twin) => `${twin.propertyName}=${twin.reported?.value ?? ""}`).join(" "),
-  ]);
+  const devices = (await kube.list(DEVICE_STATUSES, {}, signal)).items.map(deviceRow);
   return table([["KIND", "NAME", "STATE", "DETAIL"], ...nodes, ...pods, ...devices]);
 }

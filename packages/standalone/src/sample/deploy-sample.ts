@@ -45,7 +45,11 @@ export async function deploySampleDevice(kube: KubeClient, nodeName: string, sig
 }
 
 /** @returns the sample's running pods, once the Deployment is Available and each of them answers over HTTP. */
-export async function sampleAppServes(kube: KubeClient, signal: AbortSignal): Promise<Pod[]> {
+export async function sampleAppServes(
+  kube: KubeClient,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Pod[]> {
   const key = { namespace: SAMPLE_NAMESPACE, name: SAMPLE_APP };
   const selector = { namespace: SAMPLE_NAMESPACE, labelSelector: `app=${SAMPLE_APP}` };
   await waitUntil(
@@ -60,6 +64,7 @@ export async function sampleAppServes(kube: KubeClient, signal: AbortSignal): Pr
     },
     AVAILABLE_TIMEOUT_MS,
     signal,
+    tell,
   );
   // Asked again each time: right after a restart the API still shows the addresses of before.
   return waitUntil(
@@ -74,6 +79,7 @@ export async function sampleAppServes(kube: KubeClient, signal: AbortSignal): Pr
     () => `its pods run, but do not answer at http://POD_IP:${SAMPLE_PORT}/ from this host`,
     HTTP_TIMEOUT_MS,
     signal,
+    tell,
   );
 }
 
@@ -86,13 +92,27 @@ async function answersHttp(pod: Pod, signal: AbortSignal): Promise<boolean> {
   return response?.ok === true;
 }
 
-/** @returns the device's status once its reported target is the desired one: the value went down and came back. */
-export async function sampleTwinWentRound(kube: KubeClient, signal: AbortSignal): Promise<DeviceStatus> {
+export interface SampleTwin {
+  readonly desired: string;
+  /** What the device says that it has. */
+  readonly reported: string;
+  readonly status: DeviceStatus;
+}
+
+/**
+ * Waits until the device reports the desired target: the value went down and came back. A user may meanwhile desire what
+ * this device cannot take; then it is enough that it reports.
+ */
+export async function sampleTwinWentRound(
+  kube: KubeClient,
+  tell: (line: string) => void,
+  signal: AbortSignal,
+): Promise<SampleTwin> {
   const key = { namespace: SAMPLE_NAMESPACE, name: SAMPLE_DEVICE };
+  const name = `${SAMPLE_NAMESPACE}/${SAMPLE_DEVICE}`;
   const device = await kube.get(DEVICES, key, signal);
-  const desired = device.spec?.properties?.find(({ name }) => name === "target")?.desired?.value ?? SAMPLE_TARGET;
-  const reported = (status: DeviceStatus | undefined) =>
-    status?.status?.twins?.find(({ propertyName }) => propertyName === "target")?.reported?.value;
+  const desired =
+    device.spec?.properties?.find((property) => property.name === "target")?.desired?.value ?? SAMPLE_TARGET;
   const read = async () => {
     try {
       return await kube.get(DEVICE_STATUSES, key, signal);
@@ -102,15 +122,34 @@ export async function sampleTwinWentRound(kube: KubeClient, signal: AbortSignal)
     }
   };
   return waitUntil(
-    "the device's twin going round",
+    `device ${name} to report its desired target ${desired}`,
     async () => {
       const status = await read();
-      return status !== undefined && Number(reported(status)) === Number(desired) ? status : undefined;
+      return status === undefined ? undefined : judgeTwin(desired, status);
     },
-    async () => `desired is ${desired}, reported is ${reported(await read()) ?? "nothing yet"}`,
+    async () => {
+      const reported = reportedTarget(await read());
+      return reported === undefined
+        ? "it reports nothing yet; see ./kedge logs sensor and ./kedge logs edge"
+        : `it reports ${reported}; see ./kedge logs sensor`;
+    },
     TWIN_TIMEOUT_MS,
     signal,
+    tell,
   );
+}
+
+/** @returns `undefined` while the device has still to follow. */
+export function judgeTwin(desired: string, status: DeviceStatus): SampleTwin | undefined {
+  const reported = reportedTarget(status);
+  if (reported === undefined) return undefined;
+  // The sample's device takes numbers alone, and keeps what it has for all else.
+  const follows = !Number.isFinite(Number(desired)) || Number(reported) === Number(desired);
+  return follows ? { desired, reported, status } : undefined;
+}
+
+function reportedTarget(status: DeviceStatus | undefined): string | undefined {
+  return status?.status?.twins?.find(({ propertyName }) => propertyName === "target")?.reported?.value;
 }
 
 /** One clause on a pod: what it waits for, if it does. */

@@ -46,7 +46,6 @@ export function sampleDeployment(image: string, nodeName: string): Deployment {
         metadata: { labels },
         spec: {
           nodeSelector: { "kubernetes.io/hostname": nodeName },
-          dnsPolicy: "Default",
           terminationGracePeriodSeconds: 2,
           automountServiceAccountToken: false,
           containers: [

@@ -2,14 +2,19 @@ import { existsSync } from "node:fs";
 import { mkdir, rmdir } from "node:fs/promises";
 import { hasCode } from "@kedge/runtime";
 import { type Node, NODES, type Pod, SECRETS } from "@kedge/kube";
-import type { DeviceStatus } from "@kedge/api";
 import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
 import { applyCrds } from "../control-plane/apply-crds.ts";
 import { ManagedProcess } from "../managed-process.ts";
 import { programCommand } from "../programs.ts";
 import { foreignChains } from "../node/cni-chains.ts";
 import { startContainerd } from "../node/containerd.ts";
-import { deploySampleApp, deploySampleDevice, sampleAppServes, sampleTwinWentRound } from "../sample/deploy-sample.ts";
+import {
+  deploySampleApp,
+  deploySampleDevice,
+  sampleAppServes,
+  type SampleTwin,
+  sampleTwinWentRound,
+} from "../sample/deploy-sample.ts";
 import { importSampleImages, SAMPLE_IMAGE, SANDBOX_IMAGE } from "../sample/sample-image.ts";
 import { SAMPLE_DEVICE, SAMPLE_NAMESPACE, SAMPLE_PORT } from "../sample/sample-objects.ts";
 import { STATE_DIR_DEFAULT, type StatePaths, statePaths } from "../state-paths.ts";
@@ -83,10 +88,11 @@ async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress
     await deploySampleDevice(kube, options.nodeName, signal);
     if ((await processes.sensor.pid()) === undefined) await startSensor(processes.sensor, options);
   });
-  const pods = await progress.step("sample app is Available and answers", () => sampleAppServes(kube, signal));
-  const status = await progress.step("device twin went round", () => sampleTwinWentRound(kube, signal));
+  const tell = (line: string) => progress.say(line);
+  const pods = await progress.step("sample app is Available and answers", () => sampleAppServes(kube, tell, signal));
+  const twin = await progress.step("device twin went round", () => sampleTwinWentRound(kube, tell, signal));
   for (const one of Object.values(processes)) await one.expectAlive();
-  progress.say(summary(options, paths, pods, status));
+  progress.say(summary(options, paths, pods, twin));
 }
 
 function expectSameNode(before: UpOptions | undefined, now: UpOptions): void {
@@ -208,7 +214,7 @@ async function startSensor(sensor: ManagedProcess, options: UpOptions): Promise<
   await sensor.start([...programCommand("sensor"), broker, `${SAMPLE_NAMESPACE}/${SAMPLE_DEVICE}`]);
 }
 
-function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], device: DeviceStatus): string {
+function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], twin: SampleTwin): string {
   const kubectl = `kubectl --kubeconfig ${options.kubeconfig ?? paths.kubeconfig}`;
   const podRows = pods.map((pod) => [
     "pod",
@@ -216,11 +222,13 @@ function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], de
     pod.status?.phase ?? "",
     `http://${pod.status?.podIP ?? ""}:${SAMPLE_PORT}/`,
   ]);
-  const twinRows = (device.status?.twins ?? []).map(({ propertyName, reported }) => [
+  const equal = Number(twin.desired) === Number(twin.reported);
+  const target = equal ? "desired = reported" : `desired ${twin.desired}, which this device cannot take`;
+  const twinRows = (twin.status.status?.twins ?? []).map(({ propertyName, reported }) => [
     "twin",
     `${SAMPLE_DEVICE}/${propertyName}`,
     reported?.value ?? "",
-    propertyName === "target" ? "desired = reported" : "reported",
+    propertyName === "target" ? target : "reported",
   ]);
   const rows = [["KIND", "NAME", "STATE", "DETAIL"], ["node", options.nodeName, "Ready", ""], ...podRows, ...twinRows];
   const change = `[{"op":"replace","path":"/spec/properties/0/desired/value","value":"25"}]`;

@@ -1,9 +1,20 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { stringify } from "yaml";
 import type { StatePaths } from "../state-paths.ts";
 import type { UpOptions } from "./up-options.ts";
 
 const LOOPBACK = "127.0.0.1";
+const RESOLV_CONF = "/etc/resolv.conf";
+const NAMESERVERS_MAX = 3;
+
+/**
+ * The name servers of a resolv.conf. There is no cluster DNS on one machine: pods that ask for it, as all do that do not
+ * say otherwise, get the host's, without a warning for each.
+ */
+export function nameservers(resolvConf: string): string[] {
+  const found = [...resolvConf.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].map(([, address = ""]) => address);
+  return found.slice(0, NAMESERVERS_MAX);
+}
 
 /** `cloudcore.yaml`: only what differs from KubeEdge's defaults, and all of it on loopback. */
 export async function writeCloudConfig(paths: StatePaths, options: UpOptions): Promise<void> {
@@ -36,6 +47,7 @@ export async function writeCloudConfig(paths: StatePaths, options: UpOptions): P
 export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, token: string): Promise<void> {
   const pki = `${paths.edge.dir}/pki`;
   const endpoint = `unix://${paths.run.containerdSocket}`;
+  const clusterDNS = nameservers(await readFile(RESOLV_CONF, "utf8").catch(() => ""));
   await mkdir(paths.edge.manifests, { recursive: true, mode: 0o700 });
   await writeConfig(paths.edge.config, {
     apiVersion: "edgecore.config.kubeedge.io/v1alpha2",
@@ -53,6 +65,7 @@ export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, tok
           podLogsDir: paths.log.pods,
           staticPodPath: paths.edge.manifests,
           cgroupRoot: paths.cgroup,
+          ...(clusterDNS.length > 0 && { clusterDNS }),
         },
       },
       edgeHub: {

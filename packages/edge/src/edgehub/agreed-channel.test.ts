@@ -2,15 +2,9 @@ import assert from "node:assert/strict";
 import { copyFileSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
 import { KEDGE_CHANNEL_HEADER, type Message, newMessage, parseOffer, queryObject } from "@kedge/protocol";
-import { systemClock } from "@kedge/runtime";
-import { agreedBed, hubBed, type HubBed } from "./hub-bed.test-data.ts";
+import { agreedBed, hubBed, hurry } from "./hub-bed.test-data.ts";
 import { NUMBERED_IN_FLIGHT_MAX } from "./numbered-delivery.ts";
 import { TestChannel } from "./test-channel.test-data.ts";
-
-/** Waits are a hundredth of what they are on a node. */
-function hurry(bed: HubBed): void {
-  bed.clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal) };
-}
 
 const query = () => queryObject("configmap", { namespace: "default", name: "cm1" });
 

@@ -25,6 +25,8 @@ export interface CertificateDeps {
 /** Share of a certificate's lifetime after which we ask for the next, drawn anew each time so that nodes spread out. */
 const ROTATE_SHARE_MIN = 0.7;
 const ROTATE_SHARE_MAX = 0.9;
+/** A cloud that will not renew an expired certificate is asked again after this long. */
+const RENEW_EXPIRED_INTERVAL_MS = 10 * 60 * 1000;
 /** Long timers overflow and do not see clock changes. */
 const CHECK_MS_MAX = 60 * 60 * 1000;
 
@@ -33,6 +35,8 @@ export class CertificateManager {
   readonly #config: CertificateConfig;
   readonly #deps: CertificateDeps;
   #saidJoining = false;
+  #rejected = false;
+  #renewNotBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(config: CertificateConfig, deps: CertificateDeps) {
     this.#config = config;
@@ -52,10 +56,15 @@ export class CertificateManager {
   async identity(signal: AbortSignal): Promise<TlsIdentity> {
     const stored = this.#load();
     const now = this.#deps.clock.now();
-    if (stored.state === "usable" && now < stored.notAfterMs) return stored.identity;
+    const rejected = this.#rejected;
+    this.#rejected = false;
+    if (stored.state === "usable" && now < stored.notAfterMs)
+      return (rejected ? await this.#renewExpired(stored, signal) : undefined) ?? stored.identity;
     const token = this.#token();
     if (token === "") {
       if (stored.state !== "usable") throw this.#noCertificate(stored);
+      const renewed = await this.#renewExpired(stored, signal);
+      if (renewed !== undefined) return renewed;
       // Perhaps our clock is wrong; the server judges by its own (W12).
       this.#deps.logger.warn(
         { notAfter: new Date(stored.notAfterMs).toISOString() },
@@ -72,6 +81,8 @@ export class CertificateManager {
     } catch (error) {
       // An old token beside a certificate that only our clock calls expired: the certificate may serve yet.
       if (stored.state !== "usable" || isRetryable(error)) throw error;
+      const renewed = await this.#renewExpired(stored, signal);
+      if (renewed !== undefined) return renewed;
       this.#deps.logger.error({ error: toError(error) }, "cannot join anew; trying the present certificate");
       return stored.identity;
     }
@@ -90,6 +101,35 @@ export class CertificateManager {
         `the cluster has a node ${this.#config.nodeName} already: if it is another host, give one of them another hostnameOverride`,
       );
     return joined.identity;
+  }
+
+  /** The cloud does not take our certificate: by its clock it may be over. The next {@link identity} tries to renew it. */
+  rejected(): void {
+    this.#rejected = true;
+  }
+
+  /** With proof of the key of the one that is over. @returns undefined if the cloud will not have it. */
+  async #renewExpired(
+    { identity }: Extract<StoredIdentity, { state: "usable" }>,
+    signal: AbortSignal,
+  ): Promise<TlsIdentity | undefined> {
+    const { clock, logger } = this.#deps;
+    if (clock.monotonic() < this.#renewNotBeforeMs) return undefined;
+    const { renewExpired } = await import("./obtain-certificate.ts");
+    try {
+      await renewExpired(this.#config, identity, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // A stock cloud never will; that it does not answer may change any moment.
+      if (!isRetryable(error)) this.#renewNotBeforeMs = clock.monotonic() + RENEW_EXPIRED_INTERVAL_MS;
+      logger.info({ error: toError(error) }, "the expired certificate was not renewed with proof of its key");
+      return undefined;
+    }
+    const renewed = this.#load();
+    if (renewed.state !== "usable") return undefined;
+    const notAfter = new Date(renewed.notAfterMs).toISOString();
+    logger.info({ notAfter }, "the expired certificate was renewed with proof of its key");
+    return renewed.identity;
   }
 
   /** Renews the certificate in time, for as long as `signal` lets it; `onRotated` after each renewal. */

@@ -3,17 +3,10 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { acknowledge, type Message, MESSAGE_BYTES_MAX, mqttUpload, newMessage, queryObject } from "@kedge/protocol";
-import { deferred, hasCode, silentLogger, systemClock } from "@kedge/runtime";
-import type { TlsIdentity } from "@kedge/transport";
-import { type CertificatePaths, saveCa, savePair } from "./certificate-files.ts";
-import { hubBed, NODE } from "./hub-bed.test-data.ts";
+import { deferred, hasCode, silentLogger } from "@kedge/runtime";
+import { hubBed, hurry, NODE, saveIdentity } from "./hub-bed.test-data.ts";
 import { StallingProxy } from "./stalling-proxy.test-data.ts";
 import type { TestCloud } from "./test-cloud.test-data.ts";
-
-function saveIdentity(paths: CertificatePaths, identity: TlsIdentity): void {
-  saveCa(paths, identity.ca);
-  savePair(paths, identity);
-}
 
 const CERTIFICATE_SUBJECT = `C=CN,ST=Zhejiang,L=Hangzhou,O=system:nodes,CN=system:node:${NODE}`;
 
@@ -136,16 +129,6 @@ describe("joining and connecting", () => {
     await bed.start();
     await bed.connected.promise;
     assert.equal(bed.cloud.linkRequests[0]?.certificate.subject.CN, `system:node:${NODE}`);
-  });
-
-  test("W12: an expired certificate is replaced with a token at hand", async () => {
-    await using bed = await hubBed();
-    const subject = `CN=system:node:${NODE}`;
-    const past = { notBefore: new Date(Date.now() - 50_000), notAfter: new Date(Date.now() - 10_000) };
-    saveIdentity(bed.paths, await bed.cloud.authority.identity(subject, past));
-    await bed.start();
-    await bed.connected.promise;
-    assert.equal(bed.cloud.certificateRequests[0]?.authorization, `Bearer ${bed.cloud.bearer}`);
   });
 
   test("renews its certificate with itself in time, and connects with the new one", async () => {
@@ -320,7 +303,7 @@ describe("upstream", () => {
 
   test("what has arrived for sure leaves the disk", async () => {
     await using bed = await hubBed();
-    bed.clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal) };
+    hurry(bed);
     await bed.start();
     await bed.connected.promise;
     await bed.bus.request("hub/send", mqttUpload("topic", "one"), bed.signal);

@@ -146,6 +146,7 @@ export class EdgeHub extends Component {
       } catch (error) {
         if (this.signal.aborted) return;
         const failure = explainFailure(error, this.#config.server);
+        if (failure.code === "CertificateRejected" || failure.code === "HungUp") this.#certificates.rejected();
         waitMs = this.#policy.afterFailure(failure, clock.monotonic());
         this.#failures.tell(failure, waitMs);
       }

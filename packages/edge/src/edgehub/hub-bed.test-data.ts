@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { type Message, mqttUpload } from "@kedge/protocol";
 import { type Clock, deferred, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
+import type { TlsIdentity } from "@kedge/transport";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "../edge-messages.ts";
+import { type CertificatePaths, saveCa, savePair } from "./certificate-files.ts";
 import { EdgeHub, type EdgeHubConfig } from "./edgehub.ts";
 import { TestChannel } from "./test-channel.test-data.ts";
 import { TestCloud } from "./test-cloud.test-data.ts";
@@ -128,4 +130,14 @@ export async function agreedBed(): Promise<HubBed & { readonly channel: TestChan
   const channel = new TestChannel();
   bed.cloud.channel = channel;
   return Object.assign(bed, { channel });
+}
+
+/** Waits are a hundredth of what they are on a node. */
+export function hurry(bed: HubBed): void {
+  bed.clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal) };
+}
+
+export function saveIdentity(paths: CertificatePaths, identity: TlsIdentity): void {
+  saveCa(paths, identity.ca);
+  savePair(paths, identity);
 }

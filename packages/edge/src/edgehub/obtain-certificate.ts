@@ -1,10 +1,15 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, sign, X509Certificate } from "node:crypto";
 import { type CertificatePaths, certificatePem, saveCa, savePair } from "./certificate-files.ts";
 import { callCertificateApi } from "./certificate-api.ts";
 import { newCertificateRequest } from "./certificate-request.ts";
 import { explainFailure } from "./explain-failure.ts";
 import { HubError } from "./hub-error.ts";
 import { parseJoinToken } from "./join-token.ts";
+
+/** Base64 of the DER of our expired certificate; a stock cloud does not look at it. */
+const RENEWAL_HEADER = "Kedge-Renewal";
+/** Base64 of an ECDSA signature (SHA-256, DER) with that certificate's key over the request. */
+const RENEWAL_PROOF_HEADER = "Kedge-Renewal-Proof";
 
 export interface CertificateServer {
   readonly nodeName: string;
@@ -25,7 +30,8 @@ export async function joinWithToken(server: CertificateServer, tokenText: string
   const ca = await fetchCa(server, token.caHash, signal);
   saveCa(server.paths, ca);
   try {
-    await requestCertificate(server, { ca, headers: { authorization: `Bearer ${token.bearer}` } }, signal);
+    const headers = () => ({ authorization: `Bearer ${token.bearer}` });
+    await requestCertificate(server, { ca, what: "join token", headers }, signal);
   } catch (error) {
     // Which of two clocks is wrong only the server can judge; it has refused us.
     const expired = token.expiresMs !== undefined && token.expiresMs <= Date.now();
@@ -44,7 +50,27 @@ export async function renewCertificate(
   present: { readonly ca: string; readonly cert: string; readonly key: string },
   signal: AbortSignal,
 ): Promise<void> {
-  await requestCertificate(server, { ca: present.ca, headers: {}, identity: present }, signal);
+  const authority = { ca: present.ca, what: "present certificate", headers: () => ({}), identity: present };
+  await requestCertificate(server, authority, signal);
+}
+
+/**
+ * Gets a new certificate although the present one is over, by which no stock cloud knows us any more (W12): a cloud of
+ * ours takes a signature with its key over the request for the new one.
+ *
+ * @throws {HubError} `TokenRefused`: the cloud does not know how, or does not want to.
+ */
+export async function renewExpired(
+  server: CertificateServer,
+  present: { readonly ca: string; readonly cert: string; readonly key: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const key = createPrivateKey(present.key);
+  const headers = (csr: Buffer) => ({
+    [RENEWAL_HEADER]: new X509Certificate(present.cert).raw.toString("base64"),
+    [RENEWAL_PROOF_HEADER]: sign("sha256", csr, { key, dsaEncoding: "der" }).toString("base64"),
+  });
+  await requestCertificate(server, { ca: present.ca, what: "expired certificate", headers }, signal);
 }
 
 /**
@@ -86,19 +112,21 @@ async function fetchCa(
 
 interface Authority {
   readonly ca: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** On the strength of which we ask. */
+  readonly what: string;
+  readonly headers: (csr: Buffer) => Readonly<Record<string, string>>;
   readonly identity?: { readonly cert: string; readonly key: string };
 }
 
 async function requestCertificate(server: CertificateServer, authority: Authority, signal: AbortSignal): Promise<void> {
   const { nodeName, httpServer, timeoutMs, paths } = server;
-  const { ca, headers, identity } = authority;
+  const { ca, what, headers, identity } = authority;
   const { csr, privateKey } = newCertificateRequest(nodeName);
   const { httpStatus, body } = await call(
     {
       server: httpServer,
       path: "/edge.crt",
-      headers: { ...headers, NodeName: nodeName },
+      headers: { ...headers(csr), NodeName: nodeName },
       body: csr,
       ca,
       identity: identity && { cert: identity.cert, key: identity.key },
@@ -107,7 +135,6 @@ async function requestCertificate(server: CertificateServer, authority: Authorit
     signal,
   );
   if (httpStatus === 401 || httpStatus === 403) {
-    const what = identity === undefined ? "join token" : "present certificate";
     throw new HubError(
       `${httpServer} refused the ${what} of node ${nodeName}${quoted(body)}: get a new token with \`keadm gettoken\` and set it in edgeHub.token`,
       { code: "TokenRefused" },

@@ -1,6 +1,14 @@
 import "reflect-metadata"; // @peculiar/x509 needs it before it loads
-import { createHash, createPrivateKey, type webcrypto as WebCrypto, webcrypto } from "node:crypto";
+import {
+  createHash,
+  createPrivateKey,
+  verify,
+  type webcrypto as WebCrypto,
+  webcrypto,
+  X509Certificate as NodeCertificate,
+} from "node:crypto";
 import { once } from "node:events";
+import type { IncomingHttpHeaders } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -101,6 +109,13 @@ export class TestAuthority {
   }
 }
 
+function provesKey(headers: IncomingHttpHeaders, csr: Buffer): boolean {
+  const [certificate, proof] = [headers["kedge-renewal"], headers["kedge-renewal-proof"]];
+  if (typeof certificate !== "string" || typeof proof !== "string") return false;
+  const { publicKey } = new NodeCertificate(Buffer.from(certificate, "base64"));
+  return verify("sha256", csr, { key: publicKey, dsaEncoding: "der" }, Buffer.from(proof, "base64"));
+}
+
 /** A JWT in form only: the test cloud knows its tokens by heart. */
 export function bearer(expiresSeconds: number): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -130,6 +145,8 @@ export class TestCloud implements AsyncDisposable {
   /** What to do with each message; may answer. */
   onMessage: (message: Message, link: WebSocketLink) => void = () => undefined;
   admit: (request: LinkRequest) => LinkRefusal | undefined = () => undefined;
+  /** As a cloud of ours does, with proof of the old certificate's key. */
+  renewsExpired = false;
   /** Makes this a cloud of ours; absent: a stock one. */
   channel: TestChannel | undefined;
   issued: Pick<IssueOptions, "notBefore" | "notAfter"> = {};
@@ -156,9 +173,10 @@ export class TestCloud implements AsyncDisposable {
           const csr = new Pkcs10CertificateRequest(Buffer.concat(chunks));
           const byCertificate = (request.socket as TLSSocket).authorized;
           const { authorization } = request.headers;
+          const renews = this.renewsExpired && provesKey(request.headers, Buffer.concat(chunks));
           const nodeName = request.headers["nodename"] as string | undefined;
           this.certificateRequests.push({ authorization, nodeName, byCertificate, csr });
-          if (!byCertificate && authorization !== `Bearer ${this.bearer}`) {
+          if (!byCertificate && !renews && authorization !== `Bearer ${this.bearer}`) {
             response.writeHead(401).end("Invalid authorization token");
             return;
           }

@@ -7,6 +7,7 @@ import { type Clock, CodedError, hasCode, type Logger, MessageBus, Metrics } fro
 import type { CloudMessages, CloudNotices } from "./cloud-messages.ts";
 import { CloudHub, type CloudHubConfig } from "./cloudhub/cloudhub.ts";
 import { SyncRecords } from "./cloudhub/sync-records.ts";
+import { CsrApprover } from "./csrapprover/csrapprover.ts";
 import { DeviceController } from "./devicecontroller/devicecontroller.ts";
 import { EdgeController } from "./edgecontroller/edgecontroller.ts";
 import { MonitorServer } from "./monitor-server.ts";
@@ -63,6 +64,8 @@ export async function startCloudCore(
     scope.use(await DeviceController.start(config.modules.deviceController, part("devicecontroller"), signal));
   if (config.modules.syncController.enable)
     scope.use(new SyncController({ ...part("synccontroller"), records, view: edgeController.view }));
+  if (config.featureGates["requireAuthorization"] === true)
+    scope.use(await CsrApprover.start(part("csrapprover"), signal));
   // Last: nodes come when all who listen to them are there.
   const { view } = edgeController;
   const hubDeps = { ...part("cloudhub"), records, metrics, view, address };

@@ -6,15 +6,6 @@ import { type IssueDeps, issueEdgeCertificate } from "./issue-edge-certificate.t
 import { SIGNING_REQUEST_BYTES_MAX } from "./pki/signing-request.ts";
 import { reportedNode, takeTaskReport, TASK_REPORT_BYTES_MAX } from "./task-reports.ts";
 
-/**
- * Who may call. The server checks it before it reads a body, and before {@link Route.answer} runs.
- *
- * `anyone`: without a credential. `joiner`: with a join token for the node that the request is about, or with that node's
- * own certificate, which may have expired if that is for a renewal. `askers`: as a joiner; others get the answer for what
- * does not exist. `node`: with that node's own, current certificate.
- */
-type Access = "anyone" | "joiner" | "askers" | "node";
-
 export interface RouteRequest {
   readonly headers: IncomingHttpHeaders;
   /** What stands for `{name}` in the route's path. */
@@ -35,7 +26,14 @@ interface RouteBase {
   readonly bodyBytesMax: number;
 }
 
-/** One route of port 10002. */
+/**
+ * One route of port 10002. `access` says who may call; the server sees to it before it reads a body, and before `answer`
+ * runs:
+ *
+ * `anyone`: without a credential. `joiner`: with a join token for the node that the request is about, or with that node's
+ * own certificate, which may have expired if that is for a renewal. `askers`: as a joiner; others get the answer for what
+ * does not exist. `node`: with that node's own, current certificate.
+ */
 export type Route = RouteBase &
   (
     | { readonly access: "anyone"; readonly answer: (deps: IssueDeps) => RouteResponse }

@@ -1,6 +1,7 @@
 import type { KubeObject } from "@kedge/kube";
 import { hasCode } from "@kedge/runtime";
 import type { FieldError, ResourceDefinition } from "../resources/resource-definition.ts";
+import { inertWarnings } from "./inert-kinds.ts";
 import { badRequest, invalid } from "./status-error.ts";
 import type { FieldValidation } from "./write-options.ts";
 
@@ -20,7 +21,8 @@ export function pruneUnknown(
     throw hasCode(error, "BadType") ? refuse(error.message) : error;
   }
   if (unknown.length > 0 && validation === "Strict") throw refuse(`strict decoding error: ${unknown.join(", ")}`);
-  return [...(validation === "Warn" ? unknown : []), ...(definition.warnings?.(object) ?? [])];
+  const known = [...(definition.warnings?.(object) ?? []), ...inertWarnings(definition.type)];
+  return [...(validation === "Warn" ? unknown : []), ...known];
 }
 
 /** @throws KubeApiError `Invalid` with a cause for each field */

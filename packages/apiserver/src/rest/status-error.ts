@@ -69,7 +69,8 @@ export function invalid(
   name: string,
   errors: readonly FieldError[],
 ): KubeApiError {
-  const lines = errors.map(({ field, message }) => `${field}: ${message}`);
+  // What is found twice is said once, and counts twice: as Kubernetes' own server has it.
+  const lines = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
   const [only = ""] = lines;
   const text = lines.length === 1 ? only : `[${lines.join(", ")}]`;
   const qualifiedKind = group === "" ? kind : `${kind}.${group}`;

@@ -1,6 +1,7 @@
-import type { KubeObject } from "@kedge/kube";
+import type { KubeApiError, KubeObject } from "@kedge/kube";
 import { admitUpdate } from "../admission/admit.ts";
 import { type ApiResponse, jsonResponse } from "../http/api-exchange.ts";
+import type { FieldError } from "../resources/resource-definition.ts";
 import type { LogWriter } from "../storage/revision-log.ts";
 import type { StoredObject } from "../storage/stored-object.ts";
 import type { ApiContext } from "./api-context.ts";
@@ -12,7 +13,7 @@ import { mayBeRemoved } from "./delete-plan.ts";
 import { presenterOf } from "./get-object.ts";
 import { metadataOf } from "./mutable-metadata.ts";
 import { keyOfRequest, type ResourceRequest } from "./resource-request.ts";
-import { badRequest, conflict, MODIFIED_SINCE, notFound } from "./status-error.ts";
+import { badRequest, conflict, invalid, MODIFIED_SINCE, notFound } from "./status-error.ts";
 import { checkVersionGiven, createsOnUpdate } from "./update-rules.ts";
 import { warningHeaders } from "./warnings.ts";
 import { fieldValidationOf, isDryRun } from "./write-options.ts";
@@ -93,14 +94,23 @@ function checkIdentity(object: KubeObject, old: KubeObject, request: ResourceReq
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
   checkNamespace(object, request);
   const { uid = "", resourceVersion = "" } = metadata;
-  if (uid !== "" && uid !== old.metadata?.uid)
-    throw conflict(
-      type,
-      name,
-      `StorageError: invalid object, Code: 4, Key: ${name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid ?? ""}`,
-    );
+  if (uid !== "" && uid !== old.metadata?.uid) throw otherUid(request, uid, old);
   if (resourceVersion !== "" && resourceVersion !== "0" && resourceVersion !== old.metadata?.resourceVersion)
     throw conflict(type, name, MODIFIED_SINCE);
+}
+
+/** A PUT means this one object; a patch would change its UID, like any other field. */
+function otherUid({ definition, info, http }: ResourceRequest, uid: string, old: KubeObject): KubeApiError {
+  const { type } = definition;
+  if (http.method === "PUT")
+    return conflict(
+      type,
+      info.name,
+      `StorageError: invalid object, Code: 4, Key: ${info.name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata?.uid ?? ""}`,
+    );
+  const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`;
+  const error: FieldError = { field: "metadata.uid", reason: "FieldValueInvalid", message };
+  return invalid(type, info.name, [error, error]); // Kubernetes finds it in all objects, and again in those of this kind
 }
 
 const KEPT_FIELDS = [

@@ -31,7 +31,8 @@ async function askOnce(transport: KubeTransport, exchange: Exchange): Promise<An
   const text = Buffer.concat(await Array.fromAsync(response.body)).toString();
   return {
     status: response.status,
-    warning: response.headers["warning"],
+    warning:
+      response.headers["warning"]?.includes("nothing acts on it") === true ? undefined : response.headers["warning"],
     body: exchange.statusOnly === true ? undefined : normalized(parsed(text)),
   };
 }

@@ -86,6 +86,13 @@ export const CUSTOM_EXCHANGES: readonly Exchange[] = [
     body: thing("b", { mode: "on", nope: 1, free: { any: { thing: 1 } }, port: "http" }),
   },
   {
+    name: "patch a custom resource to another uid",
+    method: "PATCH",
+    path: `${THINGS}/a`,
+    body: { metadata: { uid: "other" } },
+    contentType: "application/merge-patch+json",
+  },
+  {
     name: "create, strictly",
     method: "POST",
     path: `${THINGS}?fieldValidation=Strict`,

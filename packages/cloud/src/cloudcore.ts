@@ -10,6 +10,7 @@ import { SyncRecords } from "./cloudhub/sync-records.ts";
 import { CsrApprover } from "./csrapprover/csrapprover.ts";
 import { DeviceController } from "./devicecontroller/devicecontroller.ts";
 import { EdgeController } from "./edgecontroller/edgecontroller.ts";
+import { CloudCoreReadiness } from "./cloudcore-readiness.ts";
 import { MonitorServer } from "./monitor-server.ts";
 import { SyncController } from "./synccontroller/synccontroller.ts";
 
@@ -51,9 +52,11 @@ export async function startCloudCore(
   await expectCrds(kube, signal);
   const metrics = new Metrics();
   const bus = new MessageBus<CloudMessages, CloudNotices>();
-  let ready = false;
+  const readiness = new CloudCoreReadiness(kube, clock);
   const { bindAddress } = config.commonConfig.monitorServer;
-  const monitor = scope.use(await MonitorServer.start(bindAddress, metrics, () => ready, signal));
+  const monitor = scope.use(
+    await MonitorServer.start(bindAddress, metrics, (limit) => readiness.checks(limit), signal),
+  );
   const part = (name: string) => ({ kube, bus, clock, logger: logger.child({ module: name }) });
   const records = scope.use(await SyncRecords.start(part("syncrecords"), signal));
   const pending = { name: "kedge_sync_record_writes_pending", help: "Sync records that are not written yet." };
@@ -70,7 +73,7 @@ export async function startCloudCore(
   const { view } = edgeController;
   const hubDeps = { ...part("cloudhub"), records, metrics, view, address };
   const hub = scope.use(await CloudHub.start(hubConfig, hubDeps, signal));
-  ready = true;
+  readiness.started();
   const running = scope.move();
   return {
     ports: { ...hub.ports, monitor: monitor.port },

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, sign, X509Certificate } from "node:crypto";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join as joinPath } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { after, before, suite, test } from "node:test";
 import { EVENTS, type Node, NODES, SECRETS } from "@kedge/kube";
@@ -146,6 +149,23 @@ suite("joining, on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
         /401: the join token expired at \d{4}-.*Z: take a new one.* \(the time here is \d{4}-.*Z\)/,
       );
     });
+  });
+
+  test("W11: cloudcore writes no key into a file", { timeout }, async () => {
+    const dir = await mkdtemp(joinPath(tmpdir(), "kedge-pki-"));
+    try {
+      const file = (name: string) => joinPath(dir, name);
+      await using fixture = await startCloud(kubernetes, {
+        tlsCAFile: file("ca.crt"),
+        tlsCAKeyFile: file("ca.key"),
+        tlsCertFile: file("server.crt"),
+        tlsPrivateKeyFile: file("server.key"),
+      });
+      await joinWith(await fixture.token(), newName(), fixture);
+      assert.deepEqual(await readdir(dir), []);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
   });
 
   suite("whose name", () => {
@@ -376,9 +396,10 @@ suite("joining, on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       "another address in the configuration: a new certificate, the same CA, old edges go on",
       { timeout },
       async () => {
-        const node = newName();
-        await createNode(node);
+        const [node, another] = [newName(), newName()];
+        for (const name of [node, another]) await createNode(name);
         const identity = await joinWith(await shared.token(), node);
+        const joinedBefore = await joinWith(await shared.token(), another);
         await using edge = await StockEdge.connect(shared.cloud.ports.websocket, identity);
         const before = await presented(shared.cloud.ports.https, identity.ca, "localhost");
         await assert.rejects(presented(shared.cloud.ports.https, identity.ca, "cloud.example"), {
@@ -392,15 +413,12 @@ suite("joining, on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
         const renewed = await presented(changed.cloud.ports.https, identity.ca, "cloud.example");
         assert.notEqual(renewed.fingerprint256, before.fingerprint256);
         assert.match(renewed.subjectAltName ?? "", /192\.0\.2\.7/);
-        await using again = await StockEdge.connect(changed.cloud.ports.websocket, identity);
-        await again.wait(of(`null/node/${node}`));
+        await using again = await StockEdge.connect(changed.cloud.ports.websocket, joinedBefore);
+        await again.wait(of(`null/node/${another}`));
 
         // The replica that was there before takes it over without a restart, on both ports, and keeps its sessions.
         for (const port of [shared.cloud.ports.https, shared.cloud.ports.websocket])
-          for (;;) {
-            const seen = await presented(port, identity.ca, "localhost").catch(() => undefined);
-            if (port === shared.cloud.ports.websocket || seen?.fingerprint256 === renewed.fingerprint256) break;
-          }
+          while ((await presented(port, identity.ca, "localhost")).fingerprint256 !== renewed.fingerprint256);
         assert.equal(edge.socket.readyState, edge.socket.OPEN);
         await StockEdge.connect(shared.cloud.ports.websocket, identity).then((next) => next[Symbol.asyncDispose]());
       },

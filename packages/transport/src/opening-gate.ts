@@ -83,6 +83,11 @@ export class OpeningGate {
     return this.#cut;
   }
 
+  /** Whether that connection is there, and not admitted yet. @param name {@link nameOf} it */
+  holds(name: string): boolean {
+    return this.#openings.has(name);
+  }
+
   /** Takes a connection that nobody has read from. */
   enter(socket: Socket): void {
     const { remoteAddress: address } = socket;

@@ -2,74 +2,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { connect } from "node:tls";
-import { decodeMessage, encodeMessage, type Message, MESSAGE_BYTES_MAX, newMessage } from "@kedge/protocol";
-import { deferred, hasCode, silentLogger } from "@kedge/runtime";
+import { decodeMessage, encodeMessage, MESSAGE_BYTES_MAX } from "@kedge/protocol";
+import { deferred, hasCode } from "@kedge/runtime";
 import { TestCa } from "@kedge/testing";
 import { WebSocket } from "ws";
-import { connectWebSocket } from "./connect-websocket.ts";
-import {
-  type LinkRefusal,
-  type LinkRequest,
-  WebSocketServer,
-  type WebSocketServerOptions,
-} from "./websocket-server.ts";
+import { ca, clientTls, dial, message, rawDial, startServer } from "../test/link-bed.ts";
+import type { LinkRefusal, WebSocketServer } from "./websocket-server.ts";
 import { BAD_MESSAGES_MAX } from "./incoming-queue.ts";
 import { SENDS_WAITING_MAX } from "./outgoing-queue.ts";
-import type { WebSocketLink } from "./websocket-link.ts";
-
-const ca = await TestCa.create("KubeEdge");
-const [serverPair, clientPair] = [
-  await ca.issueServer("cloudcore", [], ["127.0.0.1"]),
-  await ca.issueClient("system:node:edge-1", ["system:nodes"]),
-];
-const serverTls = { cert: serverPair.certificate, key: serverPair.key, ca: ca.certificatePem };
-const clientTls = { cert: clientPair.certificate, key: clientPair.key, ca: ca.certificatePem };
-const linkOptions = { logger: silentLogger, writeTimeoutMs: 10_000, pingAfterMs: 0 };
-const signal = new AbortController().signal;
-
-async function startServer(changes: Partial<WebSocketServerOptions> = {}) {
-  const links: WebSocketLink[] = [];
-  const firstLink = deferred<{ link: WebSocketLink; request: LinkRequest }>();
-  const server = await WebSocketServer.start(
-    {
-      ...linkOptions,
-      host: "127.0.0.1",
-      port: 0,
-      tls: serverTls,
-      admit: () => ({}),
-      onLink: (link, request) => {
-        links.push(link);
-        firstLink.resolve({ link, request });
-      },
-      ...changes,
-    },
-    signal,
-  );
-  return { server, links, firstLink: firstLink.promise };
-}
-
-const dial = (server: WebSocketServer, changes: Partial<Parameters<typeof connectWebSocket>[0]> = {}) =>
-  connectWebSocket(
-    {
-      ...linkOptions,
-      url: `wss://127.0.0.1:${server.port}/project/edge-1/events`,
-      headers: { node_id: "edge-1" },
-      tls: clientTls,
-      handshakeTimeoutMs: 10_000,
-      ...changes,
-    },
-    signal,
-  );
-
-const rawDial = (server: WebSocketServer) =>
-  new WebSocket(`wss://127.0.0.1:${server.port}/`, {
-    ca: ca.certificatePem,
-    cert: clientPair.certificate,
-    key: clientPair.key,
-  });
-
-const message = (content: unknown): Message =>
-  newMessage({ source: "test", group: "resource", operation: "update", resource: "default/pod/x", content });
 
 test("carries messages both ways, in order", { timeout: 20_000 }, async () => {
   const { server, firstLink } = await startServer();
@@ -232,28 +172,6 @@ test("sends that wait for a slow peer are bounded", { timeout: 20_000 }, async (
   socket.terminate();
 });
 
-test(
-  "a peer that stays silent, even to pings, is given up; one that answers is kept",
-  { timeout: 20_000 },
-  async () => {
-    const { server, links } = await startServer({ pingAfterMs: 50 });
-    await using _server = server;
-    const silent = rawDial(server);
-    silent.on("error", () => undefined);
-    await once(silent, "open");
-    silent.pause(); // reads no ping, so sends no pong
-    const answering = rawDial(server);
-    await once(answering, "open");
-    const [first, second] = links;
-    first?.receive(() => undefined);
-    second?.receive(() => undefined);
-    assert.equal((await first?.closed)?.reason, "peerSilent");
-    assert.equal(second?.open, true);
-    silent.terminate();
-    answering.terminate();
-  },
-);
-
 test("closing tells the peer the reason", { timeout: 20_000 }, async () => {
   const { server, firstLink } = await startServer();
   await using _server = server;
@@ -276,8 +194,8 @@ test(
     await using _server = server;
     const socket = new WebSocket(`wss://127.0.0.1:${server.port}/`, {
       ca: ca.certificatePem,
-      cert: clientPair.certificate,
-      key: clientPair.key,
+      cert: clientTls.cert,
+      key: clientTls.key,
       maxVersion: "TLSv1.2",
       ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256",
     });
@@ -330,29 +248,4 @@ test("a failing admission refuses, and the server goes on", { timeout: 20_000 },
   await using _server = server;
   await assert.rejects(dial(server), { code: "Refused" });
   await assert.rejects(dial(server), { code: "Refused" });
-});
-
-test("ends that agree say more than messages, in order with them", { timeout: 20_000 }, async () => {
-  const { server, firstLink } = await startServer();
-  await using _server = server;
-  await using client = await dial(server);
-  await assert.rejects(client.sendControl({ kind: "renewLease", request: 1 }), { code: "NotAgreed" });
-  const { link } = await firstLink;
-  const seen: unknown[] = [];
-  const done = deferred();
-  link.agree({ onControl: (frame) => void seen.push(frame.kind === "renewLease" ? frame.request : frame) });
-  link.receive(({ content }) => {
-    seen.push(content);
-    if (content === "last") done.resolve();
-  });
-  client.agree({ onControl: () => undefined });
-  await Promise.all([
-    client.send(message("first")),
-    client.sendControl({ kind: "renewLease", request: 1 }),
-    client.send(message("second")),
-    client.sendControl({ kind: "renewLease", request: 2 }),
-    client.send(message("last")),
-  ]);
-  await done.promise;
-  assert.deepEqual(seen, ["first", 1, "second", 2, "last"]);
 });

@@ -61,11 +61,7 @@ const HEADER_BYTES_MAX = 16 * 1024;
 const SESSIONS_PER_SECOND = 200;
 /** Sessions that may begin at once; smaller fleets are all back in a moment. */
 const SESSIONS_AT_ONCE_MAX = 1_000;
-/**
- * `http/1.1` as ALPN writes it: a length and a name. Node copies it for each connection; of any other form it makes a
- * Buffer in its pool, so that every few connections hold 64 KB.
- */
-const ALPN_HTTP_1_1 = new DataView(new TextEncoder().encode("\u0008http/1.1").buffer);
+const HTTP_1_1 = "http/1.1";
 
 /** How many are on their way in, and how many were not let in since the start. */
 export interface ServerLoad {
@@ -108,8 +104,9 @@ export class WebSocketServer extends Component {
       secureOptions: constants.SSL_OP_NO_TICKET, // every connection shows its certificate, and takes a fifth less CPU
       requestCert: true,
       rejectUnauthorized: true,
-      ALPNProtocols: ALPN_HTTP_1_1,
-      handshakeTimeout: limits.openingMs,
+      // Of a list Node would copy a few bytes into its pool for each connection, and so keep 64 KB for every few of them.
+      ALPNCallback: ({ protocols }) => (protocols.includes(HTTP_1_1) ? HTTP_1_1 : undefined),
+      handshakeTimeout: limits.openingMs * 2, // the gate cuts earlier
       maxHeaderSize: HEADER_BYTES_MAX,
     });
     this.#https.on("secureConnection", (socket) => this.#gate.secured(socket));
@@ -164,7 +161,7 @@ export class WebSocketServer extends Component {
   }
 
   async #upgrade(incoming: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
-    const drop = () => socket.destroy();
+    const drop = () => void socket.destroy();
     socket.on("error", drop);
     const name = nameOf(socket);
     const request: LinkRequest = {
@@ -175,6 +172,7 @@ export class WebSocketServer extends Component {
     };
     const { refusal, responseHeaders } = await this.#admit(request);
     if (refusal !== undefined) return refuse(socket, refusal);
+    if (!this.#gate.holds(name)) return drop(); // it was cut, or is gone, meanwhile
     if (responseHeaders !== undefined) this.#responseHeaders.set(incoming, responseHeaders);
     this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
       socket.off("error", drop); // from here on the link hears of errors

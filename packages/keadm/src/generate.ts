@@ -16,7 +16,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   const { values, given } = chartValues({ profiles: [], sets: [] });
   return new Map([
     ["manifests/cloudcore/00-namespace.yaml", HEADER + renderObjects([kubeedgeNamespace()])],
-    ["manifests/cloudcore/10-rbac.yaml", HEADER + renderObjects(cloudCoreRbac())],
+    ["manifests/cloudcore/10-rbac.yaml", HEADER + renderObjects(cloudCoreRbac(false))],
     ["manifests/cloudcore/20-cloudcore.yaml", HEADER + renderObjects(workload(values, given))],
   ]);
 }

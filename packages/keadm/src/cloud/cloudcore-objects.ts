@@ -21,7 +21,11 @@ export function kubeedgeNamespace(): Namespace {
 
 /** Everything but the CRDs, in the order in which it can be created. @param given the values without defaults */
 export function cloudCoreObjects(values: ChartValues, given: object): KubeObject[] {
-  return [kubeedgeNamespace(), ...cloudCoreRbac(), ...workload(values, given)];
+  return [
+    kubeedgeNamespace(),
+    ...cloudCoreRbac(values.cloudCore.featureGates.requireAuthorization),
+    ...workload(values, given),
+  ];
 }
 
 /** What runs cloudcore, and its configuration. */

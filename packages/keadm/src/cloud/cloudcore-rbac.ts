@@ -35,6 +35,14 @@ const CLUSTER_RULES: PolicyRule[] = [
   rule("reliablesyncs.kubeedge.io", ["objectsyncs/status", "clusterobjectsyncs/status"], ["patch"]),
 ];
 
+/** With the gate requireAuthorization: what nodes ask for their own servers is approved. */
+const APPROVER = "cloudcore-csr-approver";
+const APPROVER_RULES: PolicyRule[] = [
+  rule("certificates.k8s.io", ["certificatesigningrequests"], ["list", "watch"]),
+  rule("certificates.k8s.io", ["certificatesigningrequests/approval"], ["update"]),
+  { ...rule("certificates.k8s.io", ["signers"], ["approve"]), resourceNames: ["kubernetes.io/kubelet-serving"] },
+];
+
 /** CA, server certificate and join tokens. */
 const OWN_RULES: PolicyRule[] = [rule("", ["secrets"], ["create", "update", "patch", "delete"])];
 /** Nodes renew theirs through cloudcore. */
@@ -51,19 +59,27 @@ function namespaced(namespace: string, rules: PolicyRule[]): [Role, RoleBinding]
   ];
 }
 
-/** Who cloudcore is in the cluster, and what it may do there. */
-export function cloudCoreRbac(): (ServiceAccount | ClusterRole | ClusterRoleBinding | Role | RoleBinding)[] {
+function clusterWide(name: string, rules: PolicyRule[]): [ClusterRole, ClusterRoleBinding] {
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name };
+  return [
+    { apiVersion: API_VERSION, kind: "ClusterRole", metadata: { name }, rules },
+    { apiVersion: API_VERSION, kind: "ClusterRoleBinding", metadata: { name }, subjects, roleRef },
+  ];
+}
+
+/**
+ * Who cloudcore is in the cluster, and what it may do there.
+ *
+ * @param requireAuthorization the feature gate: one more thing to do.
+ */
+export function cloudCoreRbac(
+  requireAuthorization: boolean,
+): (ServiceAccount | ClusterRole | ClusterRoleBinding | Role | RoleBinding)[] {
   return [
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: NAME, namespace: KUBEEDGE_NAMESPACE } },
-    { apiVersion: API_VERSION, kind: "ClusterRole", metadata: { name: NAME }, rules: CLUSTER_RULES },
-    {
-      apiVersion: API_VERSION,
-      kind: "ClusterRoleBinding",
-      metadata: { name: NAME },
-      subjects,
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: NAME },
-    },
+    ...clusterWide(NAME, CLUSTER_RULES),
     ...namespaced(KUBEEDGE_NAMESPACE, OWN_RULES),
     ...namespaced(LEASES_NAMESPACE, LEASE_RULES),
+    ...(requireAuthorization ? clusterWide(APPROVER, APPROVER_RULES) : []),
   ];
 }

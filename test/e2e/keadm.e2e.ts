@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { NODES, PODS } from "@kedge/kube";
 import { removeCgroups } from "@kedge/standalone";
 import { freePort, TestContainerd } from "@kedge/testing";
@@ -51,7 +52,7 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     scope.defer(() => removeCgroups(cgroup));
     settings = [
       "--set",
-      `modules.edged.tailoredKubeletConfig.cgroupRoot=${cgroup},modules.edged.tailoredKubeletConfig.readOnlyPort=0`,
+      `modules.edged.tailoredKubeletConfig.cgroupRoot=${cgroup},modules.edged.tailoredKubeletConfig.readOnlyPort=${await freePort()}`,
       "--set",
       `modules.eventBus.mqttMode=0,modules.eventBus.mqttServerInternal=tcp://127.0.0.1:${await freePort()}`,
     ];
@@ -140,7 +141,13 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
       for (const file of readdirIfThere(host)) assert.equal(join(host, file), certificates);
     });
 
-  test("join makes this host a node that runs pods; FIX: what failed before needs no reset", async (context) => {
+  test("a join whose agent gives up tells the agent's own reason", async () => {
+    const { code, stderr } = await joinHost("--set", "modules.edgeHub.httpServer=http://no-tls:1");
+    assert.match(stderr, /edgecore gave up: .*httpServer must be/);
+    assert.equal(code, 1);
+  });
+
+  test("FIX: what failed half-way goes on with the next join, without a reset; it returns when the node is Ready", async (context) => {
     const started = performance.now();
     const { code, stderr, stdout } = await joinHost("-o", "json");
     assert.equal(code, 0, stderr);
@@ -183,6 +190,81 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     );
     assert.equal(code, 1);
     assert.ok(!existsSync(other));
+  });
+
+  const config = () => readFileSync(join(host, "etc/kubeedge/config/edgecore.yaml"), "utf8");
+  const onHost = (...args: string[]) => keadm(...args, "--root-dir", host);
+
+  test("config-update changes the file, keeps comments, and the node is Ready again", async () => {
+    const { code, stderr } = await onHost("config-update", "--set", "modules.edged.nodeLabels.site=south");
+    assert.equal(code, 0, stderr);
+    assert.match(config(), /site: south/);
+    assert.match(config(), /^# Written by keadm join/);
+  });
+
+  test("config-update that the agent cannot live with is taken back", async () => {
+    const before = config();
+    const { code, stderr } = await onHost("config-update", "--set", "modules.edgeHub.httpServer=http://no-tls:1");
+    assert.equal(code, 1);
+    assert.match(stderr, /edgecore gave up: .*httpServer must be[^]*The configuration from before is in place again/);
+    assert.equal(config(), before);
+    assert.match((await onHost("config-update", "--set", "modules.edged.nodIP=1")).stderr, /there is no such key/);
+    assert.equal(config(), before);
+  });
+
+  test("debug get reads the database beside the agent; diagnose finds the node well", async () => {
+    const database = join(host, "var/lib/kubeedge/edgecore.db");
+    const { stdout, stderr } = await keadm("debug", "get", "node", "-p", database);
+    assert.match(stdout, /edge-by-keadm +Ready/, stderr);
+    const diagnosed = await onHost("debug", "diagnose", "node");
+    assert.equal(diagnosed.code, 0, diagnosed.stdout);
+    const pod = await onHost("debug", "diagnose", "pod", "none");
+    assert.equal(pod.code, 1, "U8");
+    assert.match(pod.stdout, /✗ pod default\/none: the node does not know it/);
+  });
+
+  test("FIX: debug collect packs no keys and no tokens, for root alone", async () => {
+    const { stdout, stderr, code } = await onHost("debug", "collect", "-o", join(dir, "collected"));
+    assert.equal(code, 0, stderr);
+    const archive = stdout.trim();
+    assert.equal(statSync(archive).mode & 0o777, 0o600);
+    assert.equal(statSync(join(dir, "collected")).mode & 0o777, 0o700);
+    const bytes = gunzipSync(readFileSync(archive)).toString("latin1");
+    assert.match(bytes, /edgecore\.yaml[^]*objects\.json[^]*log\/edgecore\.log/);
+    assert.doesNotMatch(bytes, /PRIVATE KEY|eyJ[\w-]{10,}\./);
+  });
+
+  test("upgrade edge makes a backup, and rollback edge goes back to it", async () => {
+    const upgraded = await onHost("upgrade", "edge", "--force");
+    assert.equal(upgraded.code, 0, upgraded.stderr);
+    const report = JSON.parse(readFileSync(join(host, "etc/kubeedge/upgrade_report.json"), "utf8")) as object;
+    assert.deepEqual(Object.keys(report), ["event", "success", "fromVersion", "toVersion", "errorMessage"]);
+    const before = config();
+    await onHost("config-update", "--set", "modules.edged.nodeLabels.site=west");
+    const back = await onHost("rollback", "edge");
+    assert.equal(back.code, 0, back.stderr);
+    assert.equal(config(), before);
+    assert.match(
+      (await onHost("rollback", "edge", "--historical-version", "v0.0.1")).stderr,
+      /no backup of v0\.0\.1 is in .*there are/,
+    );
+    assert.match(
+      (await onHost("upgrade", "edge", "--toVersion", "v99.0.0")).stderr,
+      /run the keadm of the release that you want/,
+    );
+    await waitForNode(cloud.kube, NODE, "True");
+  });
+
+  test("FIX: an upgrade after which the node does not become Ready is taken back", async () => {
+    await cloud.kill();
+    const { code, stderr } = await onHost("upgrade", "edge", "--force", "--timeout", "3");
+    assert.equal(code, 1);
+    assert.match(stderr, /did not become Ready within 3 s[^]*edgecore v\S+ is in place again/);
+    const report = readFileSync(join(host, "etc/kubeedge/upgrade_report.json"), "utf8");
+    assert.equal((JSON.parse(report) as { success: boolean }).success, false);
+    await cloud.start();
+    await waitForNode(cloud.kube, NODE, "True");
+    assert.equal((await onHost("debug", "diagnose", "node")).code, 0);
   });
 
   test("reset edge asks first, and does nothing without a yes", async () => {

@@ -1,8 +1,12 @@
 import { Command } from "commander";
 import type { Session } from "../session.ts";
 import { tokenCommand } from "../token/token-command.ts";
+import { absentCommands } from "./absent-commands.ts";
 import { initCommand, manifestCommand } from "./cloud-commands.ts";
 import type { CommandGroup } from "./command-group.ts";
+import { configCommand } from "./config-command.ts";
+import { debugCommand } from "./debug-command.ts";
+import { backupCommand, configUpdateCommand, rollbackCommand } from "./edge-commands.ts";
 import { gettokenCommand } from "./gettoken-command.ts";
 import { joinCommand } from "./join-command.ts";
 import { resetCommand } from "./reset-command.ts";
@@ -16,9 +20,15 @@ const GROUPS: readonly CommandGroup[] = [
   gettokenCommand,
   tokenCommand,
   joinCommand,
+  configUpdateCommand,
+  backupCommand,
   upgradeCommand,
+  rollbackCommand,
   resetCommand,
+  debugCommand,
+  configCommand,
   versionCommand,
+  absentCommands,
 ];
 
 /** keadm's command line: KubeEdge's commands and flags. */

@@ -29,7 +29,7 @@ import {
   nodeLabels,
 } from "./join-options.ts";
 import { type CertificateFiles, presentCertificate, serves } from "./present-certificate.ts";
-import { waitForNode } from "./wait-for-node.ts";
+import { startAndWait } from "./wait-for-node.ts";
 
 const MQTT_PORT = 1883;
 const CERTIFICATE_MS = 30_000;
@@ -127,10 +127,9 @@ export async function join(flags: JoinFlags, session: Session): Promise<JoinResu
     session.tell(
       `  ! no MQTT broker answers on port ${MQTT_PORT}: the agent's own listens at ${file.config.modules.eventBus.mqttServerInternal}`,
     );
-  await session.step(`node ${nodeName} is Ready`, async () => {
-    await agent.start(edgeCoreCommand(paths), signal);
-    await waitForNode(agent, file.config, flags.timeout * 1000, session);
-  });
+  await session.step(`node ${nodeName} is Ready`, () =>
+    startAndWait(agent, edgeCoreCommand(paths), file.config, flags.timeout * 1000, signal),
+  );
   const warnings = [...file.warnings, ...(await postRun(flags.postRun, session))];
   return {
     node: nodeName,

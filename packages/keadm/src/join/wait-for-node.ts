@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { EdgeCoreConfig } from "@kedge/api";
 import type { Node } from "@kedge/kube";
@@ -6,24 +6,42 @@ import { hasCode, systemClock } from "@kedge/runtime";
 import { EdgeDatabase } from "../edge/edge-database.ts";
 import type { Agent } from "../host/agent.ts";
 import { KeadmError } from "../keadm-error.ts";
-import type { Session } from "../session.ts";
 import { type AgentStatus, askStatus } from "./agent-status.ts";
 
 const POLL_MS = 250;
+const SECOND_MS = 1_000;
+
+/** Starts the agent with this command and waits as {@link waitForNode} does. */
+export async function startAndWait(
+  agent: Agent,
+  command: readonly string[],
+  config: EdgeCoreConfig,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await agent.stop(signal);
+  rmSync(failureFile(config), { force: true }); // of an earlier run
+  const before = heartbeatOf(await storedNode(config, signal));
+  // Heartbeats tell seconds: one of this run must differ from the last of the run before.
+  if (before !== undefined) await systemClock.sleep(SECOND_MS - (Date.now() % SECOND_MS), signal);
+  await agent.start(command, signal);
+  await waitForNode(agent, config, before, timeoutMs, signal);
+}
 
 /**
  * Resolves once the agent runs, is connected, and the cluster has taken from it that the node is Ready.
  *
+ * @param before heartbeat of an earlier run.
  * @throws KeadmError `AgentFailed` when the agent gives up, `NotReady` after `timeoutMs`; each with the agent's own reason.
  */
-export async function waitForNode(
+async function waitForNode(
   agent: Agent,
   config: EdgeCoreConfig,
+  before: string | undefined,
   timeoutMs: number,
-  { signal }: Pick<Session, "signal">,
+  signal: AbortSignal,
 ): Promise<void> {
   const nodeName = config.modules.edged.hostnameOverride;
-  const startedMs = Date.now();
   const deadline = systemClock.monotonic() + timeoutMs;
   for (;;) {
     const pid = await agent.pid(signal);
@@ -37,7 +55,7 @@ export async function waitForNode(
       );
     const status = await askStatus(config, nodeName, signal);
     const node = await storedNode(config, signal);
-    if (isJoined(status) && isReady(node, startedMs)) return;
+    if (isJoined(status) && isReady(node, before)) return;
     if (systemClock.monotonic() > deadline)
       throw new KeadmError(
         "NotReady",
@@ -53,11 +71,13 @@ function isJoined(status: AgentStatus | undefined): boolean {
   return status === undefined || (status.connected === true && status.registered === true);
 }
 
-/** @param startedMs a status from before is that of an earlier run. */
-function isReady(node: Node | undefined, startedMs: number): boolean {
-  const ready = readyCondition(node);
-  const heartbeatMs = Date.parse(ready?.lastHeartbeatTime ?? "");
-  return ready?.status === "True" && heartbeatMs >= Math.floor(startedMs / 1000) * 1000;
+/** @param before the heartbeat of an earlier run, which says nothing of this one. */
+function isReady(node: Node | undefined, before: string | undefined): boolean {
+  return readyCondition(node)?.status === "True" && heartbeatOf(node) !== before;
+}
+
+function heartbeatOf(node: Node | undefined): string | undefined {
+  return readyCondition(node)?.lastHeartbeatTime;
 }
 
 function readyCondition(node: Node | undefined) {
@@ -84,11 +104,16 @@ async function storedNode(config: EdgeCoreConfig, signal: AbortSignal): Promise<
   }
 }
 
+function failureFile(config: EdgeCoreConfig): string {
+  return join(dirname(config.database.dataSource), "edgecore-status.json");
+}
+
 /** What an agent that gave up left beside its database. */
 function readFailure(config: EdgeCoreConfig): string | undefined {
   try {
-    const file = join(dirname(config.database.dataSource), "edgecore-status.json");
-    const { lastError } = JSON.parse(readFileSync(file, "utf8")) as { lastError?: { message?: unknown } };
+    const { lastError } = JSON.parse(readFileSync(failureFile(config), "utf8")) as {
+      lastError?: { message?: unknown };
+    };
     return typeof lastError?.message === "string" ? lastError.message : undefined;
   } catch {
     return undefined;

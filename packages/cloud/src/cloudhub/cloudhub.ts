@@ -143,8 +143,8 @@ export class CloudHub extends Component {
         tls,
         logger: this.#deps.logger,
         writeTimeoutMs,
-        // Found by the sweep at the latest; the ping finds half-open links even of edges that say nothing for long.
-        pingAfterMs: keepaliveMs,
+        // An edge beats twice in this time. Half-open links end within 1.5 beats; the sweep finds edges that only answer pings.
+        pingAfterMs: keepaliveMs / 2,
         admit: (request) => this.#admit(request),
         onLink: (link, request) => this.#open(link, request),
       },
@@ -271,6 +271,11 @@ export class CloudHub extends Component {
   #receive(session: NodeSession, message: Message): void | Promise<void> {
     if (this.#sessions.get(session.node) !== session) return; // a session that was replaced says nothing any more
     session.heard();
+    const [done, slower] = [this.#dispatch(session, message), session.tooFast()];
+    if (done !== undefined || slower !== undefined) return session.readAfter(done, slower);
+  }
+
+  #dispatch(session: NodeSession, message: Message): Promise<void> | undefined {
     const to = routeUpstream(message);
     const { parent_msg_id: parent } = message.header;
     this.#metrics.received(to.to);
@@ -278,7 +283,7 @@ export class CloudHub extends Component {
       case "session":
         if (to.what === "acknowledgement") session.acknowledge(parent);
         else if (to.what === "refusal") session.refuse(parent, message.content);
-        return;
+        return undefined;
       case "edge":
       case "device":
         return this.#work.take(session, `${to.to}/upstream`, message);
@@ -288,10 +293,12 @@ export class CloudHub extends Component {
         return this.#answerKubernetesCa(session, message);
       case "nobody":
         this.#deps.logger.warn({ node: session.node, route: message.route, reason: to.reason }, "message refused");
-        return this.#work.skip(session, message);
+        this.#work.skip(session, message);
+        return undefined;
       default:
         this.#deps.logger.debug({ node: session.node, route: message.route }, `dropped: there is no ${to.to} yet`);
         this.#work.skip(session, message);
+        return undefined;
     }
   }
 

@@ -169,8 +169,8 @@ export class EdgeHub extends Component {
         tls,
         handshakeTimeoutMs,
         writeTimeoutMs,
-        // Silence is noticed at the third of these (W35); a stock cloud never speaks by itself, but answers pings.
-        pingAfterMs: heartbeatMs / 2,
+        // Silence ends the link within 1.5 of these (W35); a stock cloud never speaks by itself, but answers pings.
+        pingAfterMs: heartbeatMs,
         logger: this.#deps.logger,
       },
       this.signal,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Inbox } from "./inbox.ts";
+import { Inboxes } from "./inboxes.ts";
 
 test("the watermark is below the first message that is not done, whatever is done after it", () => {
   const inbox = new Inbox("s");
@@ -43,6 +44,29 @@ test("what the node has dropped meanwhile holds up nothing", () => {
   inbox.receive(3, three); // 1 and 2 were events, too old by now
   inbox.done(3, three);
   assert.equal(inbox.applied, 3);
+});
+
+test("a node put back as it was gives numbers to other messages: what is beyond the watermark is new", () => {
+  const inboxes = new Inboxes();
+  const inbox = inboxes.of("n", { stream: "s", sent: 0 });
+  const works = [1, 2, 3, 4].map((number) => ({ number, work: {} }));
+  for (const { number, work } of works) inbox.receive(number, work);
+  for (const { number, work } of works) if (number !== 2) inbox.done(number, work);
+  inbox.giveUp();
+  assert.equal(inboxes.of("n", { stream: "s", sent: 4 }), inbox, "the node knows of all that came");
+  const back = inboxes.of("n", { stream: "s", sent: 3 });
+  assert.equal(back.applied, 1);
+  assert.equal(back.receive(2, {}), "new");
+  assert.equal(back.receive(4, {}), "new", "4 is another message now");
+});
+
+test("a database older than the watermark is told so", () => {
+  const inboxes = new Inboxes();
+  const inbox = inboxes.of("n", { stream: "s", sent: 0 });
+  const work = {};
+  inbox.receive(7, work);
+  inbox.done(7, work);
+  assert.equal(inboxes.of("n", { stream: "s", sent: 5 }).applied, 7);
 });
 
 test("whatever the links do, all is done once, in the end, and nothing counts as done before it is", () => {

@@ -10,10 +10,17 @@ export class Inbox {
   readonly stream: string;
   /** Received and not done, in order of their numbers, with who works on it; `undefined`: nobody, it was given up. */
   readonly #open = new Map<number, object | undefined>();
-  #highest = 0;
+  #highest: number;
 
-  constructor(stream: string) {
+  /** @param applied all up to it is done already. */
+  constructor(stream: string, applied = 0) {
     this.stream = stream;
+    this.#highest = applied;
+  }
+
+  /** The largest number that has come. */
+  get highest(): number {
+    return this.#highest;
   }
 
   /** The watermark: all up to it is done, 0 if nothing is. */

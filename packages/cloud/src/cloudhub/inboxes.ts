@@ -12,10 +12,15 @@ export class Inboxes {
   /** The node heard of longest ago comes first. */
   readonly #byNode = new Map<string, Inbox>();
 
-  /** The inbox of the offered stream; an older stream of the node is over. */
-  of(node: string, { stream }: Pick<ChannelOffer, "stream">): Inbox {
-    const known = this.#byNode.get(node);
-    const inbox = known?.stream === stream ? known : new Inbox(stream);
+  /**
+   * The inbox of the offered stream; an older stream of the node is over. A node that has sent less than we had of the
+   * stream has been put back as it was before, and goes on with the same numbers for other messages: beyond what it sent,
+   * and beyond the watermark, they are new.
+   */
+  of(node: string, { stream, sent }: ChannelOffer): Inbox {
+    let inbox = this.#byNode.get(node);
+    if (inbox?.stream !== stream) inbox = new Inbox(stream);
+    else if (inbox.highest > sent) inbox = new Inbox(stream, inbox.applied);
     this.#byNode.delete(node);
     this.#byNode.set(node, inbox);
     const [oldest] = this.#byNode.keys();

@@ -61,7 +61,7 @@ export class Outbox {
   #events = 0;
   #dropped = 0;
   #numbered = false;
-  /** Of what waits, the last that some link may have carried. */
+  /** Of what waits, the last that a link may have carried to a cloud that does not count. */
   #carried: number;
 
   constructor(db: DatabaseSync, commits: GroupCommit, logger: Logger) {
@@ -80,7 +80,7 @@ export class Outbox {
     this.#ends = db.prepare("SELECT coalesce(min(seq), 0) AS first, coalesce(max(seq), 0) AS last FROM kedge_outbox");
     this.stream = new OutboxStream(db);
     // What an earlier run of ours gave to a stock cloud nobody wrote down.
-    this.#carried = Math.max(this.stream.sent, this.#waitingEnds().last);
+    this.#carried = this.#waitingEnds().last;
     this.#count();
   }
 
@@ -94,12 +94,16 @@ export class Outbox {
     this.#carried = Math.max(this.#carried, seq);
   }
 
-  /** What to tell the cloud before it takes messages; a new stream, unless something sent is in doubt. */
+  /**
+   * What to tell the cloud before it takes messages: a new stream, unless something is in doubt. Then `sent` is exact: a
+   * cloud that has had more of the stream knows that this database is an older one.
+   */
   offer(): ChannelOffer {
     const { first } = this.#waitingEnds();
-    if (first === 0 || first > this.stream.sent) this.stream.renew();
-    const carried = Math.max(this.stream.sent, this.#carried);
-    return { stream: this.stream.name, sent: first > 0 && first <= carried ? carried : 0 };
+    const { stream } = this;
+    if (first > 0 && first <= stream.sent) return { stream: stream.name, sent: stream.sent };
+    stream.renew();
+    return { stream: stream.name, sent: first > 0 && first <= this.#carried ? this.#carried : 0 };
   }
 
   /**

@@ -20,19 +20,27 @@ const USAGE = `Usage: cloudcore [--config FILE] [--defaultconfig | --minconfig |
   doctor            check all that cloudcore needs, and say what to do
 `;
 
+function readArguments() {
+  try {
+    return parseArgs({
+      // KubeEdge's flag takes a value, too: --version=raw.
+      args: process.argv.slice(2).map((argument) => (argument.startsWith("--version=") ? "--version" : argument)),
+      options: {
+        config: { type: "string", default: CLOUDCORE_CONFIG_FILE },
+        defaultconfig: { type: "boolean", default: false },
+        minconfig: { type: "boolean", default: false },
+        version: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    throw new Error(`${toError(error).message}; see cloudcore --help`, { cause: error });
+  }
+}
+
 /** @returns the exit status. */
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    // KubeEdge's flag takes a value, too: --version=raw.
-    args: process.argv.slice(2).map((argument) => (argument.startsWith("--version=") ? "--version" : argument)),
-    options: {
-      config: { type: "string", default: CLOUDCORE_CONFIG_FILE },
-      defaultconfig: { type: "boolean", default: false },
-      minconfig: { type: "boolean", default: false },
-      version: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
+  const { values } = readArguments();
   const host: HostFacts = { hostname: hostname(), localIP: localAddress() };
   const print = (text: string) => process.stdout.write(text);
   if (values.help) print(USAGE);

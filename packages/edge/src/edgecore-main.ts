@@ -20,16 +20,26 @@ const USAGE = `Usage: edgecore [--config FILE] [--defaultconfig | --minconfig | 
   --version         print the version
   doctor            check all that edgecore needs, and say what to do`;
 
+function readArguments() {
+  try {
+    return parseArgs({
+      // KubeEdge's flag takes a value, too: --version=raw.
+      args: process.argv.slice(2).map((argument) => (argument.startsWith("--version=") ? "--version" : argument)),
+      options: {
+        config: { type: "string", default: EDGECORE_CONFIG_FILE },
+        defaultconfig: { type: "boolean" },
+        minconfig: { type: "boolean" },
+        version: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    return fail(new Error(`${toError(error).message}; see edgecore --help`, { cause: error }));
+  }
+}
+
 function main(): void {
-  const { values } = parseArgs({
-    options: {
-      config: { type: "string", default: EDGECORE_CONFIG_FILE },
-      defaultconfig: { type: "boolean" },
-      minconfig: { type: "boolean" },
-      version: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-    },
-  });
+  const { values } = readArguments();
   if (values.help === true) process.stdout.write(`${USAGE}\n`);
   else if (values.version === true) process.stdout.write(`Kedge v${packageJson.version}\n`);
   else if (values.defaultconfig === true) process.stdout.write(defaultEdgeCoreConfig(hostFacts()));

@@ -121,6 +121,25 @@ describe("joining and connecting", () => {
       });
     });
 
+  test("what our own cloud says of a token, cure and all, is told as it is, and once", async () => {
+    await using bed = await hubBed();
+    const cure = "give this host that name (hostnameOverride), or make a token for edge-1 with keadm token create";
+    bed.cloud.refusal = `join token t1 is for node edge-2, not for edge-1: ${cure}`;
+    const { certificate } = bed.config();
+    const token = `${bed.cloud.authority.hash}.eyJhIjoxfQ.eyJleHAiOjk5OTk5OTk5OTl9.x`;
+    const failures: { fix: string }[] = [];
+    using _ = bed.bus.listen("hub/failure", (failure) => failures.push(failure));
+    const error = await bed.start({ certificate: { ...certificate, token } }).then(
+      () => assert.fail("it joined"),
+      (thrown: Error) => thrown,
+    );
+    assert.ok(error.message.endsWith(`refused the join token of node edge-1: ${bed.cloud.refusal}`), error.message);
+    assert.deepEqual(
+      failures.map(({ fix }) => fix),
+      [cure],
+    );
+  });
+
   test("a certificate of another node is not used; with a token the node joins anew", async () => {
     await using bed = await hubBed();
     saveIdentity(bed.paths, await bed.cloud.authority.identity("CN=system:node:other"));

@@ -12,7 +12,7 @@ const UNKNOWN_AUTHORITY = new Set([
 ]);
 
 /** The one thing to do for each cause; for {@link explainFailure}'s messages, and for programs that show cause and cure apart. */
-const FIXES: Readonly<Record<Exclude<HubError["code"], "ServerRefused">, string>> = {
+const FIXES: Readonly<Record<Exclude<HubError["code"], "ServerRefused" | "TokenRefused">, string>> = {
   NotConnected: "wait for the connection",
   NotSupported: "nothing: a stock cloud is asked the long way",
   LeaseRefused: "see cloudcore's log; the cloud is asked the long way",
@@ -32,7 +32,6 @@ const FIXES: Readonly<Record<Exclude<HubError["code"], "ServerRefused">, string>
   NoCertificate: "set edgeHub.token to a token from `keadm gettoken`",
   TokenMalformed: "copy the join token whole, as `keadm gettoken` prints it",
   TokenExpired: "get a new token with `keadm gettoken` and set it in edgeHub.token",
-  TokenRefused: "get a new token with `keadm gettoken` and set it in edgeHub.token",
   CaHashMismatch: "check the address and get a new token with `keadm gettoken`",
   BadConfig: "correct this key of edgecore.yaml",
   BadCertificate: "see cloudcore's log, then join again with a new token",
@@ -41,6 +40,7 @@ const FIXES: Readonly<Record<Exclude<HubError["code"], "ServerRefused">, string>
 
 /** What to do about a failure, without saying again what it is. */
 export function fixFor({ details, cause }: HubError): string {
+  if (details.code === "TokenRefused") return details.fix;
   if (details.code !== "ServerRefused") return FIXES[details.code];
   const says = cause instanceof LinkError && cause.details.code === "Refused" ? cause.details.reason : "";
   return refusalFix(details.httpStatus, says);

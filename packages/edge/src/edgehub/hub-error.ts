@@ -25,7 +25,7 @@ export class HubError extends CodedError<
   | { readonly code: "NoCertificate"; readonly certFile: string }
   | { readonly code: "TokenMalformed" }
   | { readonly code: "TokenExpired"; readonly expiredMs: number }
-  | { readonly code: "TokenRefused" }
+  | { readonly code: "TokenRefused"; readonly fix: string }
   | { readonly code: "CaHashMismatch"; readonly expected: string; readonly found: string }
   | { readonly code: "BadConfig"; readonly path: string }
   | { readonly code: "BadCertificate"; readonly reason: string }

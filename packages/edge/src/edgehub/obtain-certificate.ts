@@ -11,6 +11,9 @@ const RENEWAL_HEADER = "Kedge-Renewal";
 /** Base64 of an ECDSA signature (SHA-256, DER) with that certificate's key over the request. */
 const RENEWAL_PROOF_HEADER = "Kedge-Renewal-Proof";
 
+/** Of what a server says when it refuses. */
+const ANSWER_BYTES_SHOWN = 400;
+
 export interface CertificateServer {
   readonly nodeName: string;
   /** `https://host:10002`. */
@@ -135,10 +138,7 @@ async function requestCertificate(server: CertificateServer, authority: Authorit
     signal,
   );
   if (httpStatus === 401 || httpStatus === 403) {
-    throw new HubError(
-      `${httpServer} refused the ${what} of node ${nodeName}${quoted(body)}: get a new token with \`keadm gettoken\` and set it in edgeHub.token`,
-      { code: "TokenRefused" },
-    );
+    throw refused(`${httpServer} refused the ${what} of node ${nodeName}`, body);
   }
   if (httpStatus !== 200) throw unexpected(httpServer, "/edge.crt", httpStatus, body);
   const cert = certificatePem(body);
@@ -183,7 +183,21 @@ function unexpected(server: string, path: string, httpStatus: number, body: Buff
   });
 }
 
+/** Our own cloud says what to do, better than we could guess; a stock one does not. */
+function refused(what: string, body: Buffer): HubError {
+  const says = textOf(body);
+  const cure = says.slice(says.lastIndexOf(": ") + 2);
+  if (says.includes(": ") && /keadm|hostnameOverride|clock/.test(cure))
+    return new HubError(`${what}: ${says}`, { code: "TokenRefused", fix: cure });
+  const fix = "get a new token with `keadm gettoken` and set it in edgeHub.token";
+  return new HubError(`${what}${quoted(body)}: ${fix}`, { code: "TokenRefused", fix });
+}
+
 function quoted(body: Buffer): string {
-  const text = body.toString("utf8", 0, 300).trim();
+  const text = textOf(body);
   return text === "" ? "" : ` (${text})`;
+}
+
+function textOf(body: Buffer): string {
+  return body.toString("utf8", 0, ANSWER_BYTES_SHOWN).trim();
 }

@@ -149,6 +149,8 @@ export class TestCloud implements AsyncDisposable {
   renewsExpired = false;
   /** Makes this a cloud of ours; absent: a stock one. */
   channel: TestChannel | undefined;
+  /** What it says to a token that it does not know; a stock cloud says this. */
+  refusal = "Invalid authorization token";
   issued: Pick<IssueOptions, "notBefore" | "notAfter"> = {};
   readonly #identity: TlsIdentity;
   readonly #https: Server;
@@ -177,7 +179,7 @@ export class TestCloud implements AsyncDisposable {
           const nodeName = request.headers["nodename"] as string | undefined;
           this.certificateRequests.push({ authorization, nodeName, byCertificate, csr });
           if (!byCertificate && !renews && authorization !== `Bearer ${this.bearer}`) {
-            response.writeHead(401).end("Invalid authorization token");
+            response.writeHead(401).end(this.refusal);
             return;
           }
           void authority

@@ -15,17 +15,17 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** Whether a text cannot be beyond the limits, whatever it says: a nanosecond a character. */
+/** Whether a text cannot be beyond the limits, whatever it says: a tenth of the time that reading it takes. */
 export function isPlainlyModest(text: string): boolean {
   if (text.length <= JSON_DEPTH_MAX) return true;
+  if (text.length > JSON_VALUES_MAX) return false;
   let opening = 0;
-  let separators = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text.charCodeAt(at);
-    if (character === OPEN_BRACE || character === OPEN_BRACKET) opening += 1;
-    else if (character === COMMA) separators += 1;
-  }
-  return opening <= JSON_DEPTH_MAX && opening + separators <= JSON_VALUES_MAX;
+  for (const bracket of ["{", "["])
+    for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
+      opening += 1;
+      if (opening > JSON_DEPTH_MAX) return false;
+    }
+  return true;
 }
 
 /** Reads the brackets of the first value, without building it: JSON.parse would, however large it becomes. */

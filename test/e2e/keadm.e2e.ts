@@ -262,9 +262,8 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     assert.match(stderr, /did not become Ready within 3 s[^]*edgecore v\S+ is in place again/);
     const report = readFileSync(join(host, "etc/kubeedge/upgrade_report.json"), "utf8");
     assert.equal((JSON.parse(report) as { success: boolean }).success, false);
+    assert.match((await onHost("debug", "diagnose", "node")).stdout, /✓ edgecore: runs/);
     await cloud.start();
-    await waitForNode(cloud.kube, NODE, "True");
-    assert.equal((await onHost("debug", "diagnose", "node")).code, 0);
   });
 
   test("reset edge asks first, and does nothing without a yes", async () => {

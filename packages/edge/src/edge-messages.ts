@@ -30,6 +30,9 @@ export type EdgeMessages = {
    */
   "hub/renewLease": { request: Record<never, never>; reply: void };
 
+  /** What EdgeHub counts, as Prometheus' text. */
+  "hub/metrics": { request: Record<never, never>; reply: string };
+
   /** A message of group `resource` or `func` from the cloud. The reply, an ack or an `error`, goes back up. */
   "meta/downstream": { request: Message; reply: Message | undefined };
   /** Everything stored of one wire type: `pod`, `configmap`, `secret`, `node`, `device`, `devicemodel`, … */

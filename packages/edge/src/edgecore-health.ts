@@ -61,7 +61,10 @@ export class HealthServer extends Component {
     if (path !== "/readyz" && path !== "/status" && path !== "/metrics") return send(response, 404, "not found");
     const document = await this.#status.document();
     if (path === "/status") return send(response, 200, `${JSON.stringify(document)}\n`, "application/json");
-    if (path === "/metrics") return send(response, 200, this.#metrics(document.queue), "text/plain; version=0.0.4");
+    if (path === "/metrics") {
+      const metrics = this.#metrics(document.queue) + (await this.#status.hubMetrics());
+      return send(response, 200, metrics, "text/plain; version=0.0.4");
+    }
     const lines = document.checks.map(({ name, ok, detail }) => `${ok ? "[+]" : "[-]"}${name} ${detail}`);
     send(response, document.ready ? 200 : 503, [...lines, document.ready ? "ready" : "not ready", ""].join("\n"));
   }

@@ -53,6 +53,7 @@ export class AgentStatus implements Disposable {
   readonly #config: EdgeCoreConfig;
   readonly #version: string;
   readonly #startedMs = Date.now();
+  readonly #bus: EdgeBus;
   readonly #listeners: readonly Disposable[];
   #db: DatabaseSync | undefined;
   #connectedMs: number | undefined;
@@ -62,6 +63,7 @@ export class AgentStatus implements Disposable {
   constructor(config: EdgeCoreConfig, version: string, bus: EdgeBus) {
     this.#config = config;
     this.#version = version;
+    this.#bus = bus;
     this.#listeners = [
       bus.listen("hub/connection", ({ connected }) => void (this.#connectedMs = connected ? Date.now() : undefined)),
       bus.listen("hub/failure", (failure) => this.#note(failure)),
@@ -81,6 +83,12 @@ export class AgentStatus implements Disposable {
   /** Failures to join or to connect in this run. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** What EdgeHub counts, as Prometheus' text; nothing if it does not run. */
+  async hubMetrics(): Promise<string> {
+    if (!this.#bus.answers("hub/metrics")) return "";
+    return this.#bus.request("hub/metrics", {}, AbortSignal.timeout(RUNTIME_ANSWER_MS));
   }
 
   /** Leaves the last words of an agent that gives up, for whoever waits for it. Never throws. */

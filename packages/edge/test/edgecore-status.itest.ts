@@ -55,7 +55,9 @@ test("tells that it is connected, and after the cloud went, that it goes on offl
     const ready = await text(port, "/readyz");
     assert.equal(ready.status, 200, ready.body);
     assert.match(ready.body, /^\[\+\]certificate valid until .*\n\[\+\]cloud connected to /);
-    assert.match((await text(port, "/metrics")).body, /^kedge_edge_connected 1$/m);
+    const metrics = (await text(port, "/metrics")).body;
+    assert.match(metrics, /^kedge_edge_connected 1$/m);
+    assert.match(metrics, /^kedge_edge_traffic_bytes_total\{direction="out",resource="keepalive"\} \d+$/m);
     assert.equal((await text(port, "/pods")).status, 404);
   }
   const { state, connectedSince, lastError } = await status(port, ({ lastError: error }) => (error?.count ?? 0) > 1);

@@ -91,6 +91,26 @@ test("needs no keepalive while it says other things, and beats when it says noth
   await bed.cloud.until(() => beats() === 2);
 });
 
+test("counts its bytes by resource, and what came of what it did", async () => {
+  await using bed = await agreedBed();
+  await bed.start();
+  await bed.connected.promise;
+  await bed.upload("one");
+  await bed.channel.until(() => bed.channel.effects.length === 1);
+  bed.cloud.link.terminate("cut");
+  await bed.disconnected.promise;
+  await bed.connected.promise;
+  await renew(bed);
+  const lines = (await bed.bus.request("hub/metrics", {}, bed.signal)).split("\n");
+  const value = (series: string) => Number(lines.find((line) => line.startsWith(series))?.split(" ").at(-1));
+  assert.ok(value('kedge_edge_traffic_bytes_total{direction="out",resource="keepalive"}') > 100);
+  assert.ok(value('kedge_edge_traffic_bytes_total{direction="out",resource="user"}') > 100);
+  assert.ok(value('kedge_edge_traffic_bytes_total{direction="in",resource="control"}') >= 7);
+  assert.equal(value('kedge_edge_sessions_total{agreed="true"}'), 2);
+  assert.equal(value('kedge_edge_outbox_sent_total{again="false"}'), 1);
+  assert.equal(value('kedge_edge_lease_renewals_total{result="renewed"}'), 1);
+});
+
 test("W32: a late session does not act; one of a cloud that counts anew does", async () => {
   await using bed = await agreedBed();
   bed.channel.epoch = 6;

@@ -17,6 +17,7 @@ import { EpochGuard } from "./epoch-guard.ts";
 import { explainFailure } from "./explain-failure.ts";
 import { FailureLog } from "./failure-log.ts";
 import { HubError } from "./hub-error.ts";
+import { HubMetrics } from "./hub-metrics.ts";
 import { LeaseRenewals } from "./lease-renewals.ts";
 import { ReconnectPolicy } from "./reconnect-policy.ts";
 import { type UpstreamConfig, UpstreamQueue } from "./upstream-queue.ts";
@@ -56,6 +57,7 @@ export class EdgeHub extends Component {
   readonly #handles = new DisposableStack();
   readonly #policy = new ReconnectPolicy();
   readonly #epochs = new EpochGuard();
+  readonly #metrics = new HubMetrics();
   #link: WebSocketLink | undefined;
   /** Absent with a stock cloud. */
   #leases: LeaseRenewals | undefined;
@@ -75,7 +77,7 @@ export class EdgeHub extends Component {
       { ...certificate, nodeName, timeoutMs: handshakeTimeoutMs },
       { logger, clock, onTokenUsed, isKnownNode: () => this.#isKnownNode() },
     );
-    this.#upstream = new UpstreamQueue(config, { ...deps, clock });
+    this.#upstream = new UpstreamQueue(config, { ...deps, clock, metrics: this.#metrics });
     this.#router = new DownstreamRouter(
       {
         bus: deps.bus,
@@ -126,12 +128,22 @@ export class EdgeHub extends Component {
       bus.handle("hub/request", ({ message, timeoutMs }, signal) => this.#upstream.request(message, timeoutMs, signal)),
     );
     this.#handles.use(bus.handle("hub/renewLease", (_question, signal) => this.#renewLease(signal)));
+    this.#handles.use(bus.handle("hub/metrics", () => this.#metrics.render()));
   }
 
-  #renewLease(signal: AbortSignal): Promise<void> {
-    if (this.#leases !== undefined) return this.#leases.renew(AbortSignal.any([signal, this.signal]));
-    const why = "the cloud is away, or is not ours: it renews no lease by itself";
-    return Promise.reject(new HubError(why, { code: "NotSupported" }));
+  async #renewLease(signal: AbortSignal): Promise<void> {
+    const leases = this.#leases;
+    if (leases === undefined) {
+      const why = "the cloud is away, or is not ours: it renews no lease by itself";
+      throw new HubError(why, { code: "NotSupported" });
+    }
+    try {
+      await leases.renew(AbortSignal.any([signal, this.signal]));
+      this.#metrics.renewed("renewed");
+    } catch (error) {
+      this.#metrics.renewed("failed");
+      throw error;
+    }
   }
 
   async #stayConnected(): Promise<void> {
@@ -172,6 +184,7 @@ export class EdgeHub extends Component {
         // Silence ends the link within 1.5 of these (W35); a stock cloud never speaks by itself, but answers pings.
         pingAfterMs: heartbeatMs,
         logger: this.#deps.logger,
+        onTraffic: this.#metrics.onTraffic,
       },
       this.signal,
     );
@@ -185,6 +198,7 @@ export class EdgeHub extends Component {
     }
     this.#link = link;
     this.#failures.healed();
+    this.#metrics.connected(agreement !== undefined);
     this.#deps.logger.info(
       { server: this.#config.server, ...(agreement ?? { stock: true }) },
       "connected to the cloud",

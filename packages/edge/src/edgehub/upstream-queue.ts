@@ -12,6 +12,7 @@ import { type Clock, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import type { WebSocketLink } from "@kedge/transport";
 import { HubError } from "./hub-error.ts";
+import type { HubMetrics } from "./hub-metrics.ts";
 import { NumberedDelivery } from "./numbered-delivery.ts";
 import { Outbox, type OutboxEntry } from "./outbox.ts";
 import type { OutboxDelivery } from "./outbox-delivery.ts";
@@ -31,6 +32,7 @@ export interface UpstreamDeps {
   readonly commits: GroupCommit;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: HubMetrics;
 }
 
 /** How long a question waits for a broken link to come back before its asker is told. */
@@ -60,6 +62,8 @@ export class UpstreamQueue {
   #link: WebSocketLink | undefined;
   #numbered: NumberedDelivery | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
+  /** The last number that any link was given in this run. */
+  #sentSeq = 0;
 
   constructor(config: UpstreamConfig, deps: UpstreamDeps) {
     this.#config = config;
@@ -174,6 +178,8 @@ export class UpstreamQueue {
         if (entry === undefined) break;
         if (!delivery.hasRoom(entry)) break; // woken when there is: questions need not wait for that
         await this.#bucket.take(signal);
+        this.#deps.metrics.sent(entry.seq <= this.#sentSeq);
+        this.#sentSeq = Math.max(this.#sentSeq, entry.seq);
         await delivery.send(entry);
         page.shift();
       }

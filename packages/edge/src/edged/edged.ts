@@ -113,8 +113,8 @@ export class Edged extends Component {
     this.#scope.use(bus.listen("meta/podChanged", ({ key }) => this.#noteChange(key)));
     this.#scope.use(bus.listen("meta/objectChanged", ({ type, key }) => this.#wakeUsers(type, key)));
     this.#scope.use(
-      bus.listen("hub/connection", ({ connected }) => {
-        if (connected) this.#statuses.retryNow();
+      bus.listen("hub/connection", ({ connected, agreed = false }) => {
+        if (connected) this.#statuses.retryNow({ compares: agreed });
       }),
     );
     const { signal } = this;

@@ -189,3 +189,22 @@ test("a link that comes and goes has pods confirmed now and then, not each time"
   manager.retryNow();
   await told(2);
 });
+
+test("a cloud of ours, which compares by digest, is told of no pod that has nothing new", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const failed = deferred();
+  const away = bus.handle("meta/patchPodStatus", () => {
+    failed.resolve();
+    throw new Error("not connected");
+  });
+  const stored: Pod = { ...pod, status: { phase: "Running" } };
+  manager.set(stored, { phase: "Running" });
+  await failed.promise;
+  away[Symbol.dispose]();
+  const { patches, told } = tellings(bus);
+  manager.retryNow({ compares: true });
+  manager.set(stored, { phase: "Succeeded" });
+  await told(1);
+  assert.deepEqual(patches, ['{"metadata":{"uid":"u"},"status":{"phase":"Succeeded"}}']);
+});

@@ -36,8 +36,8 @@ interface Tracked {
 /**
  * Tells the cluster what became of pods: only what changed, in order for each pod, the newest status alone, until it is
  * accepted; at last that the pod's object can go. A pod that is told of and does not exist is removed by MetaManager: so
- * all pods are told of once after the start and when the node was registered anew, since the cloud then does not know
- * which pods the node had.
+ * all pods are told of once after the start, but to a cloud of ours, and when the node was registered anew, since the
+ * cloud then does not know which pods the node had.
  */
 export class StatusManager extends Component {
   readonly #deps: StatusManagerDeps;
@@ -86,11 +86,15 @@ export class StatusManager extends Component {
     this.#pods.delete(uid);
   }
 
-  /** The link to the cloud is back: what waits to be tried again goes now. */
-  retryNow(): void {
+  /**
+   * The link to the cloud is back: what waits to be tried again goes now.
+   *
+   * @param compares the cloud is ours: which pods both ends have it compares by digest, at a cost of bytes, not of pods.
+   */
+  retryNow({ compares = false } = {}): void {
     const confirmedBeforeMs = this.#deps.clock.monotonic() - CONFIRM_INTERVAL_MIN_MS;
     for (const tracked of this.#pods.values()) {
-      tracked.confirmDue ||= tracked.confirmedAtMs < confirmedBeforeMs;
+      tracked.confirmDue = !compares && (tracked.confirmDue || tracked.confirmedAtMs < confirmedBeforeMs);
       tracked.wake.wake();
     }
   }

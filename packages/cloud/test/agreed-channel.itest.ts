@@ -173,7 +173,7 @@ suite(
       const messages = 200;
       for (let seq = 1; seq <= messages; seq += 1) edge.say(createEvent(eventOf(identity.node, `f${seq}`)), seq);
       await edge.untilApplied(messages);
-      assert.ok(edge.frames.length < messages / 4, `${edge.frames.length} frames`);
+      assert.ok(edge.frames.length < messages / 2, `${edge.frames.length} frames`);
     });
   },
 );

@@ -6,6 +6,7 @@ import { isAnswer, isDelete, isTerminating } from "./ack-queue.ts";
 import { AckSender } from "./ack-sender.ts";
 import { compareVersions } from "./compare-versions.ts";
 import type { HubMetrics } from "./hub-metrics.ts";
+import { MessageRate } from "./message-rate.ts";
 import { syncedObjectOf } from "./sync-record.ts";
 import type { SyncRecords } from "./sync-records.ts";
 
@@ -35,7 +36,9 @@ export class NodeSession {
   readonly agreed: AgreedChannel | undefined;
   #void: AbortController | undefined;
   #heardAt: number;
+  readonly #rate = new MessageRate();
   #working = 0;
+  #deaf = false;
   #fewerWork: PromiseWithResolvers<void> | undefined;
 
   constructor(node: string, epoch: number, link: WebSocketLink, deps: NodeSessionDeps) {
@@ -57,7 +60,7 @@ export class NodeSession {
 
   /** How long nothing was heard of the node; 0 while we do not listen. */
   get silentMs(): number {
-    return this.#fewerWork === undefined ? this.#deps.clock.monotonic() - this.#heardAt : 0;
+    return this.#deaf ? 0 : this.#deps.clock.monotonic() - this.#heardAt;
   }
 
   /** Objects that the node has not acknowledged. */
@@ -139,10 +142,8 @@ export class NodeSession {
 
   workEnds(): void {
     this.#working -= 1;
-    if (this.#fewerWork === undefined) return;
-    this.#fewerWork.resolve();
+    this.#fewerWork?.resolve();
     this.#fewerWork = undefined;
-    this.heard(); // while we did not listen it could say nothing
   }
 
   /** Resolves when fewer than `limit` messages are worked on; `undefined`: they are. */
@@ -150,6 +151,20 @@ export class NodeSession {
     if (this.#working < limit) return undefined;
     this.#fewerWork ??= Promise.withResolvers<void>();
     return this.#fewerWork.promise;
+  }
+
+  /** Counts a message. @returns for how long to read no more; `undefined`: go on. */
+  tooFast(): Promise<void> | undefined {
+    const waitMs = this.#rate.take(this.#deps.clock.monotonic());
+    return waitMs === 0 ? undefined : this.#deps.clock.sleep(waitMs, this.signal).catch(() => undefined);
+  }
+
+  /** While we do not read, silence is our own doing. */
+  async readAfter(...waits: readonly (Promise<void> | undefined)[]): Promise<void> {
+    this.#deaf = true;
+    for (const wait of waits) await wait;
+    this.#deaf = false;
+    this.heard();
   }
 
   /** Ends the session; the link may live on for its closing handshake. Nothing of it counts any more. */

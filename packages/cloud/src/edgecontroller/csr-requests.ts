@@ -26,6 +26,7 @@ function expectOwn(request: UpstreamRequest, csr: CertificateSigningRequest): vo
 }
 
 export const createSigningRequest: UpstreamHandler = {
+  may: "ask for a serving certificate of its own name",
   answer: "object",
   async run(request, { kube }, signal) {
     const csr = withoutEmptyTimes(objectContent<CertificateSigningRequest>(request));
@@ -37,6 +38,7 @@ export const createSigningRequest: UpstreamHandler = {
 };
 
 export const querySigningRequest: UpstreamHandler = {
+  may: "read its own request for a serving certificate",
   answer: "bare",
   async run(request, { kube }, signal) {
     const csr = await kube.get(CERTIFICATE_SIGNING_REQUESTS, { name: request.key.name }, signal);

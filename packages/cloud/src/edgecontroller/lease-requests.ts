@@ -23,18 +23,21 @@ function leaseContent(request: UpstreamRequest): Lease {
 }
 
 export const createLease: UpstreamHandler = {
+  may: "create its own lease",
   answer: "object",
   run: async (request, { kube }, signal) =>
     withoutManagedFields(await kube.create(LEASES, leaseContent(request), signal)),
 };
 
 export const updateLease: UpstreamHandler = {
+  may: "renew its own lease",
   answer: "object",
   run: async (request, { kube }, signal) =>
     withoutManagedFields(await kube.update(LEASES, leaseContent(request), signal)),
 };
 
 export const queryLease: UpstreamHandler = {
+  may: "read its own lease",
   answer: "object",
   run: async (request, { kube }, signal) => withoutManagedFields(await kube.get(LEASES, ownLease(request), signal)),
 };

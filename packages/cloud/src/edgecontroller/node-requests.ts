@@ -1,5 +1,6 @@
 import { type Node, NODES, type NodeStatus } from "@kedge/kube";
 import { okAnswer } from "@kedge/protocol";
+import { CLOUDCORE_ANNOTATION, SESSION_ANNOTATION } from "../cloudhub/session-mark.ts";
 import {
   badRequest,
   forbidden,
@@ -15,6 +16,14 @@ import {
 /** Labels with this prefix say what a node is trusted with: only administrators may set them. */
 const RESTRICTED_PREFIX = "node-restriction.kubernetes.io/";
 
+/** With these it would be given what only the cluster's heart may run. */
+const RESERVED_LABELS: ReadonlySet<string> = new Set([
+  "node-role.kubernetes.io/control-plane",
+  "node-role.kubernetes.io/master",
+]);
+/** Say where a node is connected: cloudcore's to write. */
+const CLOUD_ANNOTATIONS: ReadonlySet<string> = new Set([CLOUDCORE_ANNOTATION, SESSION_ANNOTATION]);
+
 /** @throws KubeApiError `Forbidden`: a node speaks only for itself. */
 function expectItself({ node, key, type }: UpstreamRequest): void {
   if (key.name !== node) throw forbidden(`node ${node} may not change ${type} ${key.name}`);
@@ -25,8 +34,14 @@ function expectAllowedLabels(node: string, labels: unknown): void {
   if (labels === undefined) return;
   if (typeof labels !== "object" || labels === null) throw forbidden(`node ${node} may not replace all its labels`);
   for (const label of Object.keys(labels))
-    if (label.startsWith(RESTRICTED_PREFIX) || label.startsWith("$"))
+    if (label.startsWith(RESTRICTED_PREFIX) || label.startsWith("$") || RESERVED_LABELS.has(label))
       throw forbidden(`node ${node} may not set the label ${label}`);
+}
+
+/** Without those that are not a node's; what remains of something else than an object is for the API server to judge. */
+function ownAnnotations<T>(annotations: T): T {
+  if (typeof annotations !== "object" || annotations === null || Array.isArray(annotations)) return annotations;
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => !CLOUD_ANNOTATIONS.has(name))) as T;
 }
 
 /**
@@ -34,6 +49,7 @@ function expectAllowedLabels(node: string, labels: unknown): void {
  * hears of. We create it in one: there is no moment at which it lacks its labels.
  */
 export const registerNode: UpstreamHandler = {
+  may: "register itself, without labels that only administrators may give",
   answer: "object",
   async run(request, { kube, address }, signal) {
     expectItself(request);
@@ -43,19 +59,22 @@ export const registerNode: UpstreamHandler = {
       throw forbidden(`node ${request.node} may not register as ${metadata?.name ?? ""}`);
     expectAllowedLabels(request.node, metadata.labels ?? {});
     const { ownerReferences: _owners, finalizers: _finalizers, ...kept } = metadata;
-    const annotations = { ...metadata.annotations, cloudcore: address };
+    const annotations = { ...ownAnnotations(metadata.annotations), [CLOUDCORE_ANNOTATION]: address };
     return withoutManagedFields(await kube.create(NODES, { ...node, metadata: { ...kept, annotations } }, signal));
   },
 };
 
 /** Of older edges: only labels and annotations count. An error is not answered. */
 export const updateNode: UpstreamHandler = {
+  may: "change its own labels and annotations",
   answer: "none",
   async run(request, { kube, send }, signal) {
     expectItself(request);
     const { metadata } = objectContent<Node>(request);
     expectAllowedLabels(request.node, metadata?.labels ?? {});
-    const body = { metadata: { labels: metadata?.labels ?? {}, annotations: metadata?.annotations ?? {} } };
+    const body = {
+      metadata: { labels: metadata?.labels ?? {}, annotations: ownAnnotations(metadata?.annotations ?? {}) },
+    };
     const node = await kube.patch(NODES, { name: request.node }, { type: "merge", body }, signal);
     send(okAnswer(request.node, request.message, { resourceVersion: node.metadata?.resourceVersion }));
     return undefined;
@@ -64,6 +83,7 @@ export const updateNode: UpstreamHandler = {
 
 /** The status subresource takes changes of metadata, too: not everything there is a node's to change. */
 export const patchNodeStatus: UpstreamHandler = {
+  may: "report its own status",
   answer: "versioned",
   async run(request, { kube }, signal) {
     expectItself(request);
@@ -72,7 +92,7 @@ export const patchNodeStatus: UpstreamHandler = {
     expectAllowedLabels(request.node, metadata["labels"]);
     const { uid, labels, annotations } = metadata;
     const body = {
-      metadata: { uid, labels, annotations },
+      metadata: { uid, labels, annotations: ownAnnotations(annotations) },
       ...(patch["status"] !== undefined && { status: patch["status"] }),
     };
     const options = { subresource: "status" };
@@ -84,6 +104,7 @@ export const patchNodeStatus: UpstreamHandler = {
 
 /** Of older edges. The answer is about the node, not about its status. */
 export const createNodeStatus: UpstreamHandler = {
+  may: "register itself, as older edges do",
   answer: "none",
   async run(request, deps, signal) {
     await registerNode.run(request, deps, signal);
@@ -94,6 +115,7 @@ export const createNodeStatus: UpstreamHandler = {
 
 /** Of older edges: `{"UID","Status","ExtendResources"}`; extended resources are part of the status today. */
 export const updateNodeStatus: UpstreamHandler = {
+  may: "replace its own status, as older edges do",
   answer: "none",
   async run(request, deps, signal) {
     expectItself(request);
@@ -112,6 +134,7 @@ function answerNodeStatus({ node, message, key }: UpstreamRequest, { send }: Ups
 
 /** Current edges know their own node; older ones ask. */
 export const queryNode: UpstreamHandler = {
+  may: "read itself",
   answer: "bare",
   async run(request, { kube, view }, signal) {
     expectItself(request);

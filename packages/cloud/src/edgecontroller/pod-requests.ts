@@ -1,6 +1,6 @@
 import { type DeleteOptions, type ObjectKey, type ObjectMeta, type Pod, PODS, type PodStatus } from "@kedge/kube";
 import { errorAnswer, okAnswer, unknownPodDelete } from "@kedge/protocol";
-import { hasCode } from "@kedge/runtime";
+import { hasCode, toError } from "@kedge/runtime";
 import { mergePodStatus } from "./merge-pod-status.ts";
 import { referencesOf } from "./pod-references.ts";
 import {
@@ -46,6 +46,7 @@ export async function podOfNode(
 }
 
 export const patchPodStatus: UpstreamHandler = {
+  may: "report the status of a pod on it",
   answer: "versioned",
   async run(request, deps, signal) {
     const { node, key } = request;
@@ -61,6 +62,7 @@ export const patchPodStatus: UpstreamHandler = {
 
 /** A node may create only the mirrors of its static pods; these may use nothing of the cluster. */
 export const createPod: UpstreamHandler = {
+  may: "create the mirror of a static pod of its own, which uses nothing of the cluster",
   answer: "versioned",
   async run(request, { kube }, signal) {
     const { node, key } = request;
@@ -93,6 +95,7 @@ function mirrorMetadata(node: string, given: ObjectMeta): ObjectMeta {
 
 /** A pod that is gone, or is another one by now, counts as deleted. */
 export const deletePod: UpstreamHandler = {
+  may: "delete a pod on it",
   answer: "ok",
   async run(request, deps, signal) {
     const { node, key } = request;
@@ -131,6 +134,7 @@ interface PodStatusEntry {
 
 /** Of older edges: one entry, or a list; each is answered by itself. */
 export const updatePodStatus: UpstreamHandler = {
+  may: "replace the status of a pod on it, as older edges do",
   answer: "none",
   async run(request, deps, signal) {
     const { node, message, key, content } = request;
@@ -142,6 +146,8 @@ export const updatePodStatus: UpstreamHandler = {
         deps.send(okAnswer(node, message));
       } catch (error) {
         if (signal.aborted) throw error;
+        if (hasCode(error, "Forbidden"))
+          deps.logger.warn({ node, route: message.route, error: toError(error) }, "refused");
         deps.send(errorAnswer(node, message, error));
       }
     }

@@ -31,6 +31,7 @@ function keyText({ key }: UpstreamRequest): string {
 /** ConfigMaps and Secrets: only those that a pod on the node needs. */
 function queryNeeded(kind: "configMap" | "secret"): UpstreamHandler {
   return {
+    may: `read a ${kind === "configMap" ? "ConfigMap" : "Secret"} that a pod on it uses`,
     answer: "bare",
     async run(request, { view, kube }, signal) {
       const key = keyText(request);
@@ -48,6 +49,7 @@ export const queryConfigMap = queryNeeded("configMap");
 export const querySecret = queryNeeded("secret");
 
 export const queryVolumeClaim: UpstreamHandler = {
+  may: "read a claim that a pod on it uses",
   answer: "bare",
   async run(request, { view, kube }, signal) {
     if (!view.needs(request.node, "claim", keyText(request))) throw refuse(request);
@@ -56,6 +58,7 @@ export const queryVolumeClaim: UpstreamHandler = {
 };
 
 export const queryVolume: UpstreamHandler = {
+  may: "read a volume that is bound to a claim that a pod on it uses",
   answer: "bare",
   async run(request, { view, kube }, signal) {
     const volume = await kube.get(PERSISTENT_VOLUMES, { name: request.key.name }, signal);
@@ -66,6 +69,7 @@ export const queryVolume: UpstreamHandler = {
 };
 
 export const queryVolumeAttachment: UpstreamHandler = {
+  may: "read an attachment to itself",
   answer: "bare",
   async run(request, { kube }, signal) {
     // It has no namespace, although it travels with one (W29).
@@ -77,6 +81,7 @@ export const queryVolumeAttachment: UpstreamHandler = {
 
 /** A node gets tokens only for its own pods, and bound to them. */
 export const requestToken: UpstreamHandler = {
+  may: "get a token for the service account of a pod on it, bound to that pod",
   answer: "bare",
   async run(request, deps, signal) {
     const { node, key } = request;

@@ -37,6 +37,8 @@ export type AnswerShape = "object" | "versioned" | "bare" | "ok" | "none";
 
 /** One row of the protocol's catalogue. */
 export interface UpstreamHandler {
+  /** What a node may do here; `run` refuses the rest with {@link forbidden}. The rows together are the table of all rights. */
+  readonly may: string;
   readonly answer: AnswerShape;
   /** @returns the object to answer with. @throws whatever the edge shall be told. */
   readonly run: (request: UpstreamRequest, deps: UpstreamDeps, signal: AbortSignal) => Promise<KubeObject | undefined>;

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { copyFileSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
-import { KEDGE_CHANNEL_HEADER, type Message, newMessage, parseOffer, queryObject } from "@kedge/protocol";
+import { createEvent, KEDGE_CHANNEL_HEADER, type Message, newMessage, parseOffer, queryObject } from "@kedge/protocol";
+import { hasCode } from "@kedge/runtime";
 import { agreedBed, hubBed, hurry } from "./hub-bed.test-data.ts";
 import { NUMBERED_IN_FLIGHT_MAX } from "./numbered-delivery.ts";
+import { OUTBOX_EVENTS_MAX } from "./outbox.ts";
 import { TestChannel } from "./test-channel.test-data.ts";
 
 const query = () => queryObject("configmap", { namespace: "default", name: "cm1" });
@@ -19,6 +21,9 @@ function answer({ header, route }: Message): Message {
     parentId: header.msg_id,
   });
 }
+
+const event = (n: number) =>
+  createEvent({ metadata: { namespace: "default", name: `e${n}` }, involvedObject: {} } as never);
 
 const contents = (messages: readonly { content: unknown }[]) => messages.map(({ content }) => content);
 
@@ -182,5 +187,50 @@ describe("upstream, numbered", () => {
     bed.cloud.onMessage = () => undefined;
     await channel.until(() => channel.effects.length === 1);
     assert.equal(channel.offers.at(-1)?.sent, 1);
+  });
+
+  test("events that were dropped for want of room leave gaps that nobody waits for", async () => {
+    await using bed = await agreedBed();
+    hurry(bed);
+    bed.channel.atOnce = false;
+    await bed.start();
+    await bed.connected.promise;
+    const events = Array.from({ length: OUTBOX_EVENTS_MAX + 400 }, (_, n) =>
+      bed.bus.request("hub/send", event(n), bed.signal),
+    );
+    await Promise.all(events); // some of those that were dropped are on their way, others never will be
+    await bed.upload("last");
+    bed.channel.atOnce = true;
+    bed.channel.work();
+    await bed.channel.until(() => contents(bed.channel.effects).includes("last"));
+    await bed.cloud.until(() => bed.waiting().length === 0);
+    const numbers = bed.channel.effects.map(({ header }) => header.seq ?? 0);
+    assert.ok(numbers.length < OUTBOX_EVENTS_MAX + 401, "some never came");
+    assert.deepEqual(
+      numbers,
+      numbers.toSorted((a, b) => a - b),
+    );
+  });
+
+  test("a full disk refuses what is new, and what was accepted goes on its way and makes room", async () => {
+    await using bed = await agreedBed();
+    hurry(bed);
+    await bed.cloud.close();
+    await bed.start();
+    const pages = Number(bed.db.prepare("PRAGMA page_count").get()?.["page_count"]);
+    bed.db.exec(`PRAGMA max_page_count = ${pages + 20}`);
+    let accepted = 0;
+    await assert.rejects(
+      async () => {
+        for (; ; accepted += 1) await bed.upload("x".repeat(3_000));
+      },
+      (error) => hasCode(error, "QueueFull") && /the disk is full/.test(error.message),
+    );
+    assert.equal(bed.waiting().length, accepted);
+    await bed.cloud.open();
+    await bed.channel.until(() => bed.channel.effects.length === accepted);
+    await bed.cloud.until(() => bed.waiting().length === 0);
+    await bed.upload("there is room again");
+    assert.equal(bed.cloud.links.length, 1);
   });
 });

@@ -11,6 +11,7 @@ export const OUTBOX_MESSAGES_MAX = 10_000;
 export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 /** Events tell a story that pales with time: of more than these the oldest go. */
 export const OUTBOX_EVENTS_MAX = 1_000;
+const SQLITE_FULL = 13;
 /** Read from disk at once. */
 const PAGE_MESSAGES = 32;
 
@@ -183,8 +184,16 @@ export class Outbox {
     } catch (error) {
       this.#count(); // what `work` counted was rolled back
       this.stream.reload();
-      throw error;
+      throw isDiskFull(error) ? this.#full("the disk is full", error) : error;
     }
+  }
+
+  #full(why: string, cause?: unknown): HubError {
+    return new HubError(
+      `${why}: ${this.#messages} messages (${this.#bytes} bytes) wait for the cloud already; no more are taken`,
+      { code: "QueueFull", waiting: this.#messages, waitingMax: OUTBOX_MESSAGES_MAX },
+      { cause },
+    );
   }
 
   #makeRoom(kind: OutboxClass, bytes: number): void {
@@ -199,11 +208,7 @@ export class Outbox {
       if (Math.log2(this.#dropped) % 1 === 0)
         this.#logger.warn({ dropped: this.#dropped }, "the outbox is full: oldest events dropped");
     }
-    if (full())
-      throw new HubError(
-        `${this.#messages} messages (${this.#bytes} bytes) wait for the cloud already; no more are taken until it is back`,
-        { code: "QueueFull", waiting: this.#messages, waitingMax: OUTBOX_MESSAGES_MAX },
-      );
+    if (full()) throw this.#full("the outbox is full until the cloud is back");
   }
 
   #count(): void {
@@ -212,4 +217,8 @@ export class Outbox {
     this.#bytes = Number(row?.["bytes"]);
     this.#events = Number(row?.["events"]);
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && (error as { errcode?: unknown }).errcode === SQLITE_FULL;
 }

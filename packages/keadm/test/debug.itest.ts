@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { hasCode } from "@kedge/runtime";
 import { freePort } from "@kedge/testing";
@@ -80,6 +81,23 @@ test("a host that has not joined: every command says so", async () => {
     assert.ok(hasCode(error, "ChecksFailed"));
     assert.match(printed, /✗ edgecore: edgecore does not run/);
   } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("reset edge does not take the files of an edgecore away that somebody started by hand", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "kedge-stray-"));
+  const config = join(dir, "etc/kubeedge/config/edgecore.yaml");
+  mkdirSync(dirname(config), { recursive: true });
+  writeFileSync(config, "{}");
+  const stray = spawn(process.execPath, ["-e", "setInterval(() => {}, 1e6)", "edgecore", config], { stdio: "ignore" });
+  try {
+    await once(stray, "spawn");
+    const { error } = await runKeadm("reset", "edge", "--force", "--root-dir", dir);
+    assert.match(error?.message ?? "", new RegExp(`keadm did not start it \\(process ${stray.pid}\\): stop it first`));
+    assert.ok(existsSync(config));
+  } finally {
+    stray.kill("SIGKILL");
     rmSync(dir, { recursive: true });
   }
 });

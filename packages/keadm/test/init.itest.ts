@@ -125,6 +125,13 @@ suite("keadm where kubectl works", { skip: TestKubernetes.missing(), timeout: 24
     assert.deepEqual(spec?.template.spec?.nodeSelector, { disk: "ssd" });
   });
 
+  test("upgrade cloud without an address keeps those that edges dial", async () => {
+    const { error } = await keadm("upgrade", "cloud", "--set", "cloudCore.nodeSelector.disk=ssd", "--timeout", "30");
+    assert.equal(error, undefined);
+    const { data } = await kube.get(CONFIG_MAPS, { namespace: NAMESPACE, name: "cloudcore" }, signal());
+    assert.match(data?.["cloudcore.yaml"] ?? "", /- 192\.0\.2\.1\n\s+- cloud\.example\.org/);
+  });
+
   test("reset cloud asks first, then leaves nothing of init; twice is no error", async () => {
     assert.match((await keadm("reset", "cloud")).error?.message ?? "", /asked: This removes namespace kubeedge/);
     for (let times = 0; times < 2; times += 1) {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { type KubeObject, type Node, NODES, PODS, type Taint } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
 import { toError } from "@kedge/runtime";
@@ -8,15 +9,20 @@ import { type Check, failedCheck } from "../checks.ts";
 const MINOR_MIN = 22;
 const PAGE_MAX = 500;
 
-/** A cloudcore beside the one to be installed would take its ports. */
-export function localCloudCoreCheck(): Check {
-  const name = "no cloudcore of this host";
+/** A cloudcore that runs by itself on a node of the cluster has the ports that the one to be installed needs. */
+export function localCloudCoreCheck(kube: KubeClient): Check {
+  const name = "no other cloudcore";
   return {
     name,
-    async run() {
-      await Promise.resolve();
+    async run(signal) {
       const pid = readdirSync("/proc").find((entry) => /^\d+$/.test(entry) && commandOf(entry) === "cloudcore");
-      if (pid === undefined) return "none runs";
+      if (pid === undefined) return "none runs on this host";
+      const { items } = await kube.list(NODES, { limit: PAGE_MAX }, signal);
+      const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+      const isNode = items
+        .flatMap(({ status }) => status?.addresses ?? [])
+        .some((one) => own.some(({ address, internal }) => !internal && address === one.address));
+      if (!isNode) return "one runs on this host, which is no node of the cluster";
       throw failedCheck(name, `cloudcore runs on this host (process ${pid}): stop it first, or give --force`);
     },
   };

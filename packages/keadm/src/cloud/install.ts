@@ -1,6 +1,5 @@
-import { CONFIG_MAPS, type ConfigMap, NODES } from "@kedge/kube";
+import { equalJson, type JsonValue, NODES } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
-import { hasCode } from "@kedge/runtime";
 import { type Check, mustPass } from "../checks.ts";
 import { KeadmError } from "../keadm-error.ts";
 import type { Session } from "../session.ts";
@@ -8,9 +7,9 @@ import { render } from "../text-output.ts";
 import { applyObjects } from "./apply-objects.ts";
 import { type CloudFlags, type Rendered, renderCloud } from "./cloud-flags.ts";
 import { dnsPodCheck, localCloudCoreCheck, readyNodeCheck, rightsCheck, versionCheck } from "./cloud-checks.ts";
-import { VALUES_ANNOTATION } from "./cloudcore-objects.ts";
 import { NAME } from "./cloudcore-rbac.ts";
 import { connectCluster, KUBEEDGE_NAMESPACE } from "./connect-cluster.ts";
+import { findInstalled, type Installed } from "./installed.ts";
 import { renderObjects } from "./manifest-files.ts";
 import { isRolledOut, waitForRollout } from "./wait-for-rollout.ts";
 
@@ -34,9 +33,9 @@ export async function init(flags: InstallFlags, session: Session): Promise<void>
   if (flags.dryRun) return session.print(renderObjects(told(renderCloud(flags), session).objects));
   await using kube = connectCluster(flags.kubeConfig);
   await check(kube, flags, session);
-  const rendered = told(renderCloud(await withAddresses(flags, kube, session)), session);
-  const before = await installed(kube, signal);
-  if (before !== undefined && before.given !== JSON.stringify(rendered.given))
+  const rendered = told(renderCloud(await withAddresses(flags, {}, undefined, kube, session)), session);
+  const before = await findInstalled(kube, signal);
+  if (before !== undefined && !equalJson(before.given as JsonValue, rendered.given as JsonValue))
     throw new KeadmError(
       "BadInput",
       NAME,
@@ -51,21 +50,19 @@ export async function init(flags: InstallFlags, session: Session): Promise<void>
 export async function upgradeCloud(flags: UpgradeFlags, session: Session): Promise<void> {
   const { signal } = session;
   await using kube = connectCluster(flags.kubeConfig);
-  const before = await installed(kube, signal);
+  const before = await findInstalled(kube, signal);
   if (before === undefined)
     throw new KeadmError(
       "NotFound",
       NAME,
       `there is no cloudcore in namespace ${KUBEEDGE_NAMESPACE}: install it with keadm init`,
     );
-  session.tell(`# cloudcore.yaml before:\n${before.yaml}`);
-  const base = flags.reuseValues ? (JSON.parse(before.given) as object) : {};
-  const profile = [...flags.profile, ...flags.values];
-  const given = { ...flags, profile };
-  const rendered = told(
-    renderCloud(flags.reuseValues ? given : await withAddresses(given, kube, session), base),
-    session,
+  session.tell(
+    `# cloudcore.yaml before:\n${before.yaml}\n# Values before, for --values:\n${render(before.given, "yaml")}`,
   );
+  const given = { ...flags, profile: [...flags.profile, ...flags.values] };
+  const base = flags.reuseValues ? before.given : {};
+  const rendered = told(renderCloud(await withAddresses(given, base, before, kube, session), base), session);
   if (flags.printFinalValues) session.print(render(rendered.values, "yaml"));
   if (flags.dryRun) return session.print(renderObjects(rendered.objects));
   await check(kube, flags, session);
@@ -75,9 +72,9 @@ export async function upgradeCloud(flags: UpgradeFlags, session: Session): Promi
 async function check(kube: KubeClient, flags: InstallFlags, session: Session): Promise<void> {
   if (flags.skipPreflightChecks) return;
   const checks: Check[] = [
-    ...(flags.force ? [] : [localCloudCoreCheck()]),
     versionCheck(kube),
     rightsCheck(kube),
+    ...(flags.force ? [] : [localCloudCoreCheck(kube)]),
     readyNodeCheck(kube),
     dnsPodCheck(kube),
   ];
@@ -89,9 +86,20 @@ function told(rendered: Rendered, session: Session): Rendered {
   return rendered;
 }
 
-/** Without an address nothing could be in the server's certificate that edges dial: then the nodes' own are. */
-async function withAddresses<F extends CloudFlags>(flags: F, kube: KubeClient, session: Session): Promise<F> {
-  if (renderCloud(flags).values.cloudCore.modules.cloudHub.advertiseAddress.length > 0) return flags;
+/**
+ * Without an address nothing could be in the server's certificate that edges dial: then those from before stay, or else the
+ * nodes' own are taken.
+ */
+async function withAddresses<F extends CloudFlags>(
+  flags: F,
+  base: object,
+  before: Installed | undefined,
+  kube: KubeClient,
+  session: Session,
+): Promise<F> {
+  if (renderCloud(flags, base).values.cloudCore.modules.cloudHub.advertiseAddress.length > 0) return flags;
+  if (before !== undefined && before.advertiseAddress.length > 0)
+    return { ...flags, advertiseAddress: before.advertiseAddress.join(",") };
   const { items } = await kube.list(NODES, { limit: NODES_MAX }, session.signal);
   const addresses = items
     .filter(({ metadata }) => metadata?.labels?.["node-role.kubernetes.io/edge"] === undefined)
@@ -111,24 +119,6 @@ async function withAddresses<F extends CloudFlags>(flags: F, kube: KubeClient, s
 
 /** Of clusters with more nodes the addresses that edges dial must be told. */
 const NODES_MAX = 20;
-
-interface Installed {
-  readonly yaml: string;
-  /** JSON. */
-  readonly given: string;
-}
-
-async function installed(kube: KubeClient, signal: AbortSignal): Promise<Installed | undefined> {
-  let configMap: ConfigMap;
-  try {
-    configMap = await kube.get(CONFIG_MAPS, { namespace: KUBEEDGE_NAMESPACE, name: NAME }, signal);
-  } catch (error) {
-    if (hasCode(error, "NotFound")) return undefined;
-    throw error;
-  }
-  const given = configMap.metadata?.annotations?.[VALUES_ANNOTATION] ?? "{}";
-  return { yaml: configMap.data?.["cloudcore.yaml"] ?? "", given };
-}
 
 async function roll(
   kube: KubeClient,

@@ -6,6 +6,7 @@ import { type HostPaths, hostPaths } from "../host/host-paths.ts";
 import { removeCgroups } from "../host/remove-cgroups.ts";
 import { removePods } from "../host/remove-pods.ts";
 import { runScript } from "../host/run-command.ts";
+import { expectNoStray } from "../host/stray-agent.ts";
 import { unmountBelow } from "../host/unmount-below.ts";
 import { expectRoot, type Session } from "../session.ts";
 import { readEdgeCoreFile } from "./edgecore-config.ts";
@@ -33,10 +34,16 @@ export async function resetEdge(flags: ResetEdgeFlags, session: Session): Promis
   if (flags.preRun !== undefined) await runScript("--pre-run", flags.preRun, signal);
   const kubelet = config?.modules.edged.tailoredKubeletConfig;
   const endpoint = flags.remoteRuntimeEndpoint ?? kubelet?.containerRuntimeEndpoint ?? RUNTIME_ENDPOINT;
-  await session.step("edgecore is stopped", () => findAgent(paths).remove(signal));
+  const agent = findAgent(paths);
+  expectNoStray(paths.config, await agent.pid(signal));
+  await session.step("edgecore is stopped", () => agent.remove(signal));
   // Without a configuration or a flag nobody has said that the pods of the host's runtime are an edge node's.
   if (config !== undefined || flags.remoteRuntimeEndpoint !== undefined)
     await session.step(`pods of ${endpoint} are removed`, () => removePods(endpoint, paths.podLogs, signal));
+  else if (existsSync(paths.config))
+    session.tell(
+      `  ! ${paths.config} cannot be read, so pods stay: to remove them, too, name their container runtime with -p`,
+    );
   await session.step("files are removed", async () => {
     await unmountBelow(removedPaths(paths), signal);
     for (const path of removedPaths(paths)) rmSync(path, { recursive: true, force: true });

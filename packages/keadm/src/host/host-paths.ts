@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 /** Where KubeEdge keeps what belongs to a host, below a root that is `/` unless `--root-dir` says otherwise. */
 export interface HostPaths {
@@ -29,7 +29,9 @@ export interface HostPaths {
 
 export const ROOT_DIR_DEFAULT = "/";
 
-export function hostPaths(root: string): HostPaths {
+/** @param given may be relative to the working folder. */
+export function hostPaths(given: string): HostPaths {
+  const root = resolve(given);
   const at = (path: string) => join(root, path);
   return {
     root,

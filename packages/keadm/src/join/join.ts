@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { join as joinPath } from "node:path";
+import { join as joinPath, resolve } from "node:path";
 import {
   hostFacts,
   type JoinToken,
@@ -12,6 +12,7 @@ import {
 import { type CheckResult, failedCheck, mustPass } from "../checks.ts";
 import { edgeCoreCommand, findAgent } from "../host/agent.ts";
 import { hostPaths, type HostPaths } from "../host/host-paths.ts";
+import { expectNoStray } from "../host/stray-agent.ts";
 import { runScript } from "../host/run-command.ts";
 import { type CgroupDriver, cniCheck, runtimeCgroupDriver, runtimeCheck } from "../host/runtime-checks.ts";
 import { readEdgeCoreFile } from "../edge/edgecore-config.ts";
@@ -58,7 +59,7 @@ export async function join(flags: JoinFlags, session: Session): Promise<JoinResu
   const cloud = cloudAddress(flags.cloudcoreIpport, flags.certport);
   const nodeName = expectNodeName(flags.edgenodeName ?? hostFacts().hostname);
   const token = flags.token === undefined ? undefined : parseJoinToken(flags.token);
-  const certPath = flags.certPath ?? paths.certs;
+  const certPath = flags.certPath === undefined ? paths.certs : resolve(flags.certPath);
   const labels = nodeLabels(flags.labels);
   if (flags.hubProtocol !== "websocket")
     throw new KeadmError(
@@ -182,6 +183,7 @@ async function expectOwnHost(
       `a kubelet runs on this host (process ${kubelet}) and would fight with edgecore over the same containers: stop it`,
     );
   const pid = await agentPid(signal);
+  expectNoStray(paths.config, pid);
   if (pid === undefined) return;
   const { modules } = readEdgeCoreFile(paths.config).config;
   const [node, server] = [modules.edged.hostnameOverride, modules.edgeHub.websocket.server];

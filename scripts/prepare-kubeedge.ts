@@ -4,9 +4,9 @@
  * parts that it replaces by folders of its repository are taken from their published twins.
  */
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { copyFile, glob, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { go } from "./go-toolchain.ts";
 
 const VERSION = "v1.23.1";
@@ -15,6 +15,8 @@ const PROGRAMS = { edgecore: "edge/cmd/edgecore", cloudcore: "cloud/cmd/cloudcor
 /** `api` and `beehive` have no v1.23.1 of their own: nothing in them changed after this. */
 const STAGING_VERSION = "v1.23.0";
 const ASSETS_VARIABLE = "KEDGE_KUBEEDGE_ASSETS";
+/** Its CustomResourceDefinitions, beside the programs. */
+const CRDS = "crds";
 /** SQLite and its driver are C; stock KubeEdge is built like that, too. */
 const BUILD_ENV = { CGO_ENABLED: "1", GOFLAGS: "-mod=mod -buildvcs=false" };
 
@@ -23,7 +25,7 @@ function cacheFolder(): string {
 }
 
 function isComplete(folder: string): boolean {
-  return Object.keys(PROGRAMS).every((program) => existsSync(join(folder, program)));
+  return [...Object.keys(PROGRAMS), CRDS].every((name) => existsSync(join(folder, name)));
 }
 
 /**
@@ -63,6 +65,9 @@ async function build(source: string, programs: string): Promise<void> {
     `//go:build tools\n\npackage tools\n\nimport (\n${imports.join("\n")}\n)\n`,
   );
   const flags = `-s -w -X ${MODULE}/pkg/version.gitVersion=${VERSION}`;
+  await mkdir(join(programs, CRDS), { recursive: true });
+  for await (const file of glob("**/*.yaml", { cwd: join(download.Dir, "build/crds") }))
+    await writeFile(join(programs, CRDS, basename(file)), await readFile(join(download.Dir, "build/crds", file)));
   for (const [program, folder] of Object.entries(PROGRAMS)) {
     const unfinished = join(programs, `${program}.part`);
     await go(["build", "-trimpath", "-ldflags", flags, "-o", unfinished, `${MODULE}/${folder}`], source, BUILD_ENV);

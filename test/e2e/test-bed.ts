@@ -42,7 +42,7 @@ export class TestBed implements AsyncDisposable {
   static async start(
     startCloud: StartCloud,
     nodeName: string,
-    options: Omit<EdgeNodeOptions, "name" | "netns"> = {},
+    { readyWaitMs, ...options }: Omit<EdgeNodeOptions, "name" | "netns"> & { readonly readyWaitMs?: number } = {},
   ): Promise<TestBed> {
     await using scope = new AsyncDisposableStack();
     const dir = mkdtempSync(join(tmpdir(), "kedge-e2e-"));
@@ -50,7 +50,7 @@ export class TestBed implements AsyncDisposable {
     const cloud = scope.use(await startCloud(dir, "127.0.0.1"));
     const node = scope.use(await TestEdgeNode.join(cloud, { ...options, name: nodeName }));
     try {
-      await waitForNode(cloud.kube, nodeName, "True");
+      await waitForNode(cloud.kube, nodeName, "True", readyWaitMs);
     } catch (error) {
       throw new Error(`the node did not become Ready\ncloud: ${cloud.logTail()}\nedge: ${node.logTail()}`, {
         cause: error,

@@ -13,6 +13,7 @@ const READY_MS = 60_000;
 export interface CloudPorts {
   readonly cloudHub: number;
   readonly https: number;
+  readonly monitor: number;
 }
 
 /** The command that runs cloudcore with this configuration file. */
@@ -50,7 +51,7 @@ function writeCloudConfig(dir: string, address: string, ports: CloudPorts, kubec
   const config = {
     apiVersion: "cloudcore.config.kubeedge.io/v1alpha2",
     kind: "CloudCore",
-    commonConfig: { monitorServer: { bindAddress: "127.0.0.1:0" } },
+    commonConfig: { monitorServer: { bindAddress: `127.0.0.1:${ports.monitor}` } },
     kubeAPIConfig: { kubeConfig: kubeconfig },
     modules: {
       cloudHub: {
@@ -161,7 +162,7 @@ class ProcessCloud implements TestCloud {
 }
 
 async function ports(): Promise<CloudPorts> {
-  return { cloudHub: await freePort(), https: await freePort() };
+  return { cloudHub: await freePort(), https: await freePort(), monitor: await freePort() };
 }
 
 /** API server, controllers and cloudcore of ours in one process. */
@@ -186,12 +187,16 @@ export const startEmbeddedCloud: StartCloud = async (dir, address) => {
   return cloud;
 };
 
-/** Real Kubernetes with its own controllers and scheduler, and cloudcore as a program of its own. */
-export function kubernetesCloud(program: CloudProgram): StartCloud {
+/**
+ * Real Kubernetes with its own controllers and scheduler, and cloudcore as a program of its own.
+ *
+ * @param crds folder of the CustomResourceDefinitions to install.
+ */
+export function kubernetesCloud(program: CloudProgram, crds = join(root, "manifests/crds")): StartCloud {
   return async (dir, address) => {
     await using scope = new AsyncDisposableStack();
     const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true }));
-    await kubernetes.kubectl("apply", "-f", join(root, "manifests/crds"));
+    await kubernetes.kubectl("apply", "--recursive", "-f", crds);
     const cloudPorts = await ports();
     const kubeconfig = kubernetes.adminKubeconfig;
     const configFile = writeCloudConfig(dir, address, cloudPorts, kubeconfig);

@@ -25,6 +25,9 @@ export interface EdgeNodeOptions {
   /** A command that runs another in further namespaces; containerd and agent live in there. */
   readonly enter?: readonly string[];
   readonly mqtt?: { readonly mode: 0 | 1 | 2; readonly external?: string };
+  /** Further values of `edgeHub` and `tailoredKubeletConfig` in the configuration file. */
+  readonly edgeHub?: Readonly<Record<string, unknown>>;
+  readonly kubelet?: Readonly<Record<string, unknown>>;
 }
 
 /** An edge host: a containerd and an agent. The agent can be killed and started again; containers go on. */
@@ -95,6 +98,7 @@ export class TestEdgeNode implements AsyncDisposable {
             readOnlyPort: await freePort(),
             volumePluginDir: at("volume-plugins"),
             makeIPTablesUtilChains: false,
+            ...options.kubelet,
           },
         },
         edgeHub: {
@@ -104,6 +108,7 @@ export class TestEdgeNode implements AsyncDisposable {
           httpServer: `https://${cloud.address}:${cloud.ports.https}`,
           websocket: { server: `${cloud.address}:${cloud.ports.cloudHub}` },
           token: await cloud.token(),
+          ...options.edgeHub,
         },
         eventBus: {
           mqttMode: options.mqtt?.mode ?? 0,

@@ -25,3 +25,6 @@ export const STOCK_EDGE: EdgeProgram = (configFile) => [
 ];
 
 export const STOCK_CLOUD: CloudProgram = (configFile) => [join(folder, "cloudcore"), "--config", configFile];
+
+/** What `keadm` installs in a cluster for it: more kinds than ours, so far. */
+export const STOCK_CRDS = join(folder, "crds");

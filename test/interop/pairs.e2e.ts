@@ -1,0 +1,35 @@
+/** Stock KubeEdge with ours and ours with stock: one table of checks for each pair of ends. */
+import { after, before, describe, test } from "node:test";
+import { TestBed } from "../e2e/test-bed.ts";
+import { kubernetesCloud } from "../e2e/test-cloud.ts";
+import { DEVICE_CHECKS, DEVICE_OUTAGE_CHECKS } from "./device-checks.ts";
+import { EdgeHost } from "./edge-host.ts";
+import { OUTAGE_CHECKS } from "./outage-checks.ts";
+import { IMPATIENT, missingForInterop, PAIRS } from "./pairs.ts";
+import { WORKLOAD_CHECKS } from "./workload-checks.ts";
+
+const CHECKS = [...WORKLOAD_CHECKS, ...DEVICE_CHECKS, ...OUTAGE_CHECKS, ...DEVICE_OUTAGE_CHECKS];
+const CHECK_TIMEOUT_MS = 200_000;
+
+// They mostly wait, each for its own cluster and node.
+describe("interop", { concurrency: PAIRS.length, skip: missingForInterop() }, () => {
+  for (const pair of PAIRS)
+    describe(pair.name, { concurrency: 1 }, () => {
+      const scope = new AsyncDisposableStack();
+      let bed: TestBed;
+      before(async () => {
+        const host = scope.use(await EdgeHost.create());
+        const name = `edge-${PAIRS.indexOf(pair)}`;
+        const options = { ...IMPATIENT, program: pair.edge, enter: host.enter };
+        bed = scope.use(await TestBed.start(kubernetesCloud(pair.cloud, pair.crds), name, options));
+      });
+      after(() => scope.disposeAsync());
+
+      for (const { name, run, stockDefects } of CHECKS) {
+        const defect = stockDefects?.[pair.name];
+        test(defect === undefined ? name : `${name} (stock: ${defect.weakness})`, { timeout: CHECK_TIMEOUT_MS }, () =>
+          (defect?.run ?? run)(bed),
+        );
+      }
+    });
+});

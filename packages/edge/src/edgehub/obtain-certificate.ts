@@ -4,6 +4,7 @@ import { callCertificateApi } from "./certificate-api.ts";
 import { newCertificateRequest } from "./certificate-request.ts";
 import { explainFailure } from "./explain-failure.ts";
 import { HubError } from "./hub-error.ts";
+import { judgeJoinFailure } from "./judge-join-failure.ts";
 import { parseJoinToken } from "./join-token.ts";
 
 /** Base64 of the DER of our expired certificate; a stock cloud does not look at it. */
@@ -30,20 +31,15 @@ export interface CertificateServer {
  */
 export async function joinWithToken(server: CertificateServer, tokenText: string, signal: AbortSignal): Promise<void> {
   const token = parseJoinToken(tokenText);
-  const ca = await fetchCa(server, token.caHash, signal);
+  const { ca, clockAheadMs } = await fetchCa(server, token.caHash, signal);
   saveCa(server.paths, ca);
   try {
     const headers = () => ({ authorization: `Bearer ${token.bearer}` });
     await requestCertificate(server, { ca, what: "join token", headers }, signal);
   } catch (error) {
-    // Which of two clocks is wrong only the server can judge; it has refused us.
-    const expired = token.expiresMs !== undefined && token.expiresMs <= Date.now();
-    if (!(error instanceof HubError) || error.code !== "TokenRefused" || !expired) throw error;
-    throw new HubError(
-      `the join token expired at ${new Date(token.expiresMs).toISOString()}: get a new one with \`keadm gettoken\``,
-      { code: "TokenExpired", expiredMs: token.expiresMs },
-      { cause: error },
-    );
+    if (!(error instanceof HubError)) throw error;
+    const { expiresMs: tokenExpiresMs } = token;
+    throw judgeJoinFailure(error, { server: server.httpServer, clockAheadMs, tokenExpiresMs, nowMs: Date.now() });
   }
 }
 
@@ -101,8 +97,8 @@ async function fetchCa(
   { httpServer, timeoutMs }: CertificateServer,
   hash: string,
   signal: AbortSignal,
-): Promise<string> {
-  const { httpStatus, body } = await call({ server: httpServer, path: "/ca.crt", timeoutMs }, signal);
+): Promise<{ readonly ca: string; readonly clockAheadMs: number | undefined }> {
+  const { httpStatus, body, date } = await call({ server: httpServer, path: "/ca.crt", timeoutMs }, signal);
   if (httpStatus !== 200) throw unexpected(httpServer, "/ca.crt", httpStatus, body);
   const found = createHash("sha256").update(body).digest("hex");
   if (found !== hash)
@@ -110,7 +106,8 @@ async function fetchCa(
       `${httpServer} is not the cloud that this token is from: its CA has hash ${found}, the token says ${hash}; check the address and get a new token`,
       { code: "CaHashMismatch", expected: hash, found },
     );
-  return certificatePem(body);
+  const cloudMs = Date.parse(date ?? "");
+  return { ca: certificatePem(body), clockAheadMs: Number.isNaN(cloudMs) ? undefined : Date.now() - cloudMs };
 }
 
 interface Authority {

@@ -176,6 +176,14 @@ const cases: readonly Case[] = [
     arrange: (agent, cloud) => change(agent, cloud.bearer, "eyJhIjoxfQ.eyJleHAiOjF9.x"),
   },
   {
+    name: "a name that the cluster has already",
+    check: "name-taken",
+    state: "warning",
+    detail: /the cluster has a node edge-1 already/,
+    fix: /hostnameOverride here; .* kubectl delete node edge-1/,
+    arrange: (_, cloud) => cloud.nodes.add("edge-1"),
+  },
+  {
     name: "a certificate of another node",
     check: "certificate",
     state: "failed",

@@ -100,12 +100,17 @@ function readPair(certFile: string, keyFile: string): string | { certificate: X5
   }
 }
 
+/** Whether there is a certificate to connect with, be it a bad one. */
+export function isJoined(config: EdgeCoreConfig): boolean {
+  const { certFile, keyFile } = certificatePaths(config);
+  return typeof readPair(certFile, keyFile) !== "string";
+}
+
 /** A token is needed once; a stale one beside a good certificate does no harm. */
 export function checkToken({ config, clockAheadMs = 0 }: EdgeFacts): Finding {
   if (config === undefined) return found.skipped("needs the configuration");
   if (!config.modules.edgeHub.enable) return found.skipped("modules.edgeHub is off");
-  const { certFile, keyFile } = certificatePaths(config);
-  const joined = typeof readPair(certFile, keyFile) !== "string";
+  const joined = isJoined(config);
   const { whence, text, parsed, problem } = readToken(config);
   if (text === "")
     return joined ? found.skipped("none is set, and none is needed") : found.failed("there is none", JOIN_AGAIN);

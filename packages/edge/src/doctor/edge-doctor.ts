@@ -4,6 +4,7 @@ import { checkClock, checkDns, checkPorts, checkTls } from "./check-cloud.ts";
 import { checkConfiguration, checkNodeName } from "./check-configuration.ts";
 import { checkDatabase, checkDisk, checkMqtt } from "./check-host.ts";
 import { checkCertificate, checkToken } from "./check-identity.ts";
+import { checkNameTaken } from "./check-name-taken.ts";
 import { checkCgroups, checkNetwork, checkRuntime } from "./check-runtime.ts";
 import type { EdgeFacts } from "./edge-facts.ts";
 
@@ -26,6 +27,7 @@ const CHECKS: readonly (readonly [name: string, title: string, check: EdgeCheck]
   ["tls", "cloud's certificates", checkTls],
   ["clock", "clock", checkClock],
   ["token", "join token", checkToken],
+  ["name-taken", "name in the cluster", checkNameTaken],
   ["certificate", "node certificate", checkCertificate],
   ["connection", "connection", checkConnection],
 ];

@@ -122,13 +122,13 @@ export class CertificateManager {
       signal.throwIfAborted();
       // A stock cloud never will; that it does not answer may change any moment.
       if (!isRetryable(error)) this.#renewNotBeforeMs = clock.monotonic() + RENEW_EXPIRED_INTERVAL_MS;
-      logger.info({ error: toError(error) }, "the expired certificate was not renewed with proof of its key");
+      logger.info({ error: toError(error) }, "the certificate was not renewed with proof of its key");
       return undefined;
     }
     const renewed = this.#load();
     if (renewed.state !== "usable") return undefined;
     const notAfter = new Date(renewed.notAfterMs).toISOString();
-    logger.info({ notAfter }, "the expired certificate was renewed with proof of its key");
+    logger.info({ notAfter }, "certificate renewed with proof of its key");
     return renewed.identity;
   }
 

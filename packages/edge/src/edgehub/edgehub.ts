@@ -45,6 +45,8 @@ export interface EdgeHubDeps {
 /** Links that end sooner than this, this many times in a row, point to another host with our name. */
 const SHORT_LINK_MS = 5_000;
 const SHORT_LINKS_SUSPICIOUS = 4;
+/** So often in a row the server hung up in the handshake: it may be our certificate. */
+const HUNG_UP_SUSPICIOUS = 2;
 
 /** The node's connection to the cloud: there whenever the cloud is, and never in the way when it is not. */
 export class EdgeHub extends Component {
@@ -63,6 +65,8 @@ export class EdgeHub extends Component {
   #leases: LeaseRenewals | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #shortLinks = 0;
+  /** In a row. */
+  #hungUp = 0;
   readonly #failures: FailureLog;
 
   private constructor(config: EdgeHubConfig, deps: EdgeHubDeps) {
@@ -158,12 +162,18 @@ export class EdgeHub extends Component {
       } catch (error) {
         if (this.signal.aborted) return;
         const failure = explainFailure(error, this.#config.server);
-        if (failure.code === "CertificateRejected" || failure.code === "HungUp") this.#certificates.rejected();
+        this.#noteRejection(failure);
         waitMs = this.#policy.afterFailure(failure, clock.monotonic());
         this.#failures.tell(failure, waitMs);
       }
       await clock.sleep(waitMs, this.signal).catch(() => undefined);
     }
+  }
+
+  /** A Node server hangs up on a certificate that it does not take, but so does a network that is cut, now and then. */
+  #noteRejection({ code }: HubError): void {
+    this.#hungUp = code === "HungUp" ? this.#hungUp + 1 : 0;
+    if (code === "CertificateRejected" || this.#hungUp >= HUNG_UP_SUSPICIOUS) this.#certificates.rejected();
   }
 
   async #connect(): Promise<WebSocketLink> {
@@ -197,6 +207,7 @@ export class EdgeHub extends Component {
       return link.closed;
     }
     this.#link = link;
+    this.#hungUp = 0;
     this.#failures.healed();
     this.#metrics.connected(agreement !== undefined);
     this.#deps.logger.info(

@@ -15,6 +15,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
+import { DEVICES } from "@kedge/api";
+import { EVENTS } from "@kedge/kube";
+import { connectKube, loadKubeconfig } from "@kedge/kube-client";
 import { statePaths } from "@kedge/standalone";
 import { freePort, TestContainerd, TestKubernetes } from "@kedge/testing";
 
@@ -57,6 +60,36 @@ async function traces(): Promise<string[]> {
   return found.filter((line) => ours.some((mark) => line.includes(mark)));
 }
 
+/** Events that a user would worry about. */
+async function warnings(): Promise<string[]> {
+  await using kube = connectKube(loadKubeconfig(statePaths(stateDir).kubeconfig));
+  const { items } = await kube.list(EVENTS, {}, AbortSignal.timeout(10_000));
+  return items.filter(({ type }) => type === "Warning").map(({ reason, message }) => `${reason}: ${message}`);
+}
+
+/** The sample's user asks the device for this temperature. */
+async function desire(value: string): Promise<void> {
+  await using kube = connectKube(loadKubeconfig(statePaths(stateDir).kubeconfig));
+  const body = [{ op: "replace", path: "/spec/properties/0/desired/value", value }];
+  const key = { namespace: "default", name: "thermometer" };
+  await kube.patch(DEVICES, key, { type: "json", body }, AbortSignal.timeout(10_000));
+}
+
+/** What else runs on this host is not ours to judge. */
+async function doctorsFindAllWell(): Promise<void> {
+  const { edge, cloud } = statePaths(stateDir);
+  for (const [program, config] of [
+    ["edgecore", edge.config],
+    ["cloudcore", cloud.config],
+  ] as const) {
+    const doctor = run(kedge, [program, "doctor", "--config", config, "--output", "json"]);
+    const { stdout } = await doctor.catch((error: { stdout: string }) => error);
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; state: string; detail: string }[] };
+    const bad = checks.filter(({ name, state }) => state === "failed" && name !== "agent");
+    assert.deepEqual(bad, [], program);
+  }
+}
+
 after(async () => {
   if (existsSync(stateDir)) await run(kedge, ["down", "--purge", "--state-dir", stateDir]).catch(() => undefined);
   rmSync(parent, { recursive: true, force: true });
@@ -80,6 +113,12 @@ test(
     assert.match(status, /edge +running/);
     assert.match(status, /default\/thermometer/);
     assert.match((await run(kedge, ["logs", "edge", "--state-dir", stateDir])).stdout, /edgecore/);
+    assert.match((await run(kedge, ["logs", "sensor", "--state-dir", stateDir])).stdout, /connected to the broker/);
+    assert.deepEqual(await warnings(), []);
+    await doctorsFindAllWell();
+    await desire("warm");
+    const third = await run(kedge, ["up", ...flags]);
+    assert.match(third.stdout, /thermometer\/target +21\.5 +desired warm, which this device cannot take/);
 
     await run(kedge, ["down", "--state-dir", stateDir]);
     await assert.rejects(run(kedge, ["status", "--state-dir", stateDir]), { code: 1, stdout: /edge +stopped/ });

@@ -1,6 +1,7 @@
-import { existsSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EdgeCoreConfig } from "@kedge/api";
+import { toError } from "@kedge/runtime";
 import { findAgent } from "../host/agent.ts";
 import { type HostPaths, hostPaths } from "../host/host-paths.ts";
 import { removeCgroups } from "../host/remove-cgroups.ts";
@@ -8,6 +9,7 @@ import { removePods } from "../host/remove-pods.ts";
 import { runScript } from "../host/run-command.ts";
 import { expectNoStray } from "../host/stray-agent.ts";
 import { unmountBelow } from "../host/unmount-below.ts";
+import { KeadmError } from "../keadm-error.ts";
 import { expectRoot, type Session } from "../session.ts";
 import { readEdgeCoreFile } from "./edgecore-config.ts";
 
@@ -46,7 +48,7 @@ export async function resetEdge(flags: ResetEdgeFlags, session: Session): Promis
     );
   await session.step("files are removed", async () => {
     await unmountBelow(removedPaths(paths), signal);
-    for (const path of removedPaths(paths)) rmSync(path, { recursive: true, force: true });
+    for (const path of removedPaths(paths)) removeFolder(path);
     if (flags.rootDir !== "/") removeEmptyFolders(paths);
   });
   if (config !== undefined) removeCgroups(join(kubelet?.cgroupRoot ?? "/", "kubepods"));
@@ -57,6 +59,29 @@ export async function resetEdge(flags: ResetEdgeFlags, session: Session): Promis
   if (node !== undefined)
     session.tell(`The cluster still has the node ${node}. Where kubectl works: kubectl delete node ${node}`);
   if (flags.postRun !== undefined) await runScript("--post-run", flags.postRun, signal);
+}
+
+/** A folder that is a disk of its own stays, empty. @throws KeadmError `Busy` if something in it cannot be removed */
+function removeFolder(folder: string): void {
+  try {
+    for (const name of existsSync(folder) ? readdirSync(folder) : [])
+      rmSync(join(folder, name), { recursive: true, force: true });
+  } catch (error) {
+    throw new KeadmError(
+      "Busy",
+      folder,
+      `${folder} cannot be emptied (${toError(error).message}): end what uses it, then try again`,
+      {
+        cause: error,
+      },
+    );
+  }
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT" && code !== "EBUSY") throw error;
+  }
 }
 
 function configIfReadable({ config }: HostPaths): EdgeCoreConfig | undefined {

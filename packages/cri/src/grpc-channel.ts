@@ -114,7 +114,7 @@ export class GrpcChannel implements Disposable {
       const where = details.startsWith(this.#path) ? details : `${this.#path}: ${details}`;
       if (late) return new CriError(method.name, DEADLINE_EXCEEDED, `no answer in time: ${where}`, cause);
       if (signal.aborted) return signal.reason as Error;
-      return new CriError(method.name, code, details, cause);
+      return new CriError(method.name, code, code === UNAVAILABLE ? where : details, cause);
     };
     let stream: ClientHttp2Stream;
     let status: GrpcStatus | undefined;

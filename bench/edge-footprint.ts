@@ -9,7 +9,7 @@ import type { StartCloud } from "../test/e2e/test-cloud.ts";
 import { waitForObject } from "../test/e2e/wait-for-object.ts";
 import { cpuSecondsOf, memoryOf } from "./footprint.ts";
 import type { Report } from "./report.ts";
-import { trafficTo } from "./traffic.ts";
+import { trafficByResource, trafficTo } from "./traffic.ts";
 
 const PODS_COUNT = 20;
 const MOSQUITTO = "/usr/sbin/mosquitto";
@@ -64,8 +64,10 @@ async function measure(
   const { cloudHub } = bed.cloud.ports;
   const cpuBefore = cpuSecondsOf(pid);
   const before = trafficTo(cloudHub);
+  const resourcesBefore = await trafficByResource(bed.node.healthUrl);
   await delay(seconds * 1000); // the measurement is of time passing
   const after = trafficTo(cloudHub);
+  const resourcesAfter = await trafficByResource(bed.node.healthUrl);
   const cpuPercent = (100 * (cpuSecondsOf(pid) - cpuBefore)) / seconds;
   const { rssMb, privateMb, pssMb } = memoryOf(pid);
   const kbPerMinute = (kind: "payloadBytes" | "wireBytes") => ((after[kind] - before[kind]) / 1000 / seconds) * 60;
@@ -83,4 +85,8 @@ async function measure(
     value: kbPerMinute("wireBytes"),
     ...(goal !== undefined && { target: goal }),
   });
+  for (const [resource, bytes] of resourcesAfter) {
+    const value = (((bytes - (resourcesBefore.get(resource) ?? 0)) / 1000) * 60) / seconds;
+    if (value > 0) report({ ...traffic, metric: `traffic, of ${resource}, ${what}`, value });
+  }
 }

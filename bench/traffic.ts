@@ -23,3 +23,14 @@ export function trafficTo(port: number): Traffic {
   const payloadBytes = sum("bytes_sent") + sum("bytes_received");
   return { payloadBytes, wireBytes: payloadBytes + HEADER_BYTES * (sum("segs_out") + sum("segs_in")) };
 }
+
+/** Bytes on an agent's link to the cloud so far, both ways, with WebSocket's headers, by type of resource. */
+export async function trafficByResource(healthUrl: string): Promise<Map<string, number>> {
+  const text = await (await fetch(`${healthUrl}/metrics`)).text();
+  const bytes = new Map<string, number>();
+  for (const [, resource = "", count] of text.matchAll(TRAFFIC))
+    bytes.set(resource, (bytes.get(resource) ?? 0) + Number(count));
+  return bytes;
+}
+
+const TRAFFIC = /^kedge_edge_traffic_bytes_total\{.*resource="([^"]*)"\} (\d+)$/gm;

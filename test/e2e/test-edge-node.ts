@@ -36,6 +36,8 @@ export class TestEdgeNode implements AsyncDisposable {
   readonly containerd: TestContainerd;
   /** The internal MQTT broker. */
   readonly mqttUrl: string;
+  /** Where the agent tells how it is. */
+  readonly healthUrl: string;
   readonly kubelet: string;
   readonly #config: string;
   readonly #cgroup: string;
@@ -44,10 +46,11 @@ export class TestEdgeNode implements AsyncDisposable {
   #program: EdgeProgram;
   #agent: TestProcess | undefined;
 
-  private constructor(options: EdgeNodeOptions, containerd: TestContainerd, mqttPort: number) {
+  private constructor(options: EdgeNodeOptions, containerd: TestContainerd, ports: { mqtt: number; health: number }) {
     this.name = options.name;
     this.containerd = containerd;
-    this.mqttUrl = `mqtt://127.0.0.1:${mqttPort}`;
+    this.mqttUrl = `mqtt://127.0.0.1:${ports.mqtt}`;
+    this.healthUrl = `http://127.0.0.1:${ports.health}`;
     this.kubelet = join(containerd.root, "kubelet");
     this.#config = join(containerd.root, "edgecore.yaml");
     this.#cgroup = `/kedge-test-${containerd.bridge}`;
@@ -67,16 +70,20 @@ export class TestEdgeNode implements AsyncDisposable {
     const containerd = scope.use(
       await TestContainerd.start({ ...(netns !== undefined && { netns }), ...(enter !== undefined && { enter }) }),
     );
-    const mqttPort = await freePort();
-    const node = scope.use(new TestEdgeNode(options, containerd, mqttPort));
-    await node.#writeConfig(cloud, options, mqttPort);
+    const ports = { mqtt: await freePort(), health: await freePort() };
+    const node = scope.use(new TestEdgeNode(options, containerd, ports));
+    await node.#writeConfig(cloud, options, ports);
     if (options.program !== undefined) await makeCgroup(node.#cgroup); // ours makes it itself
     await node.startAgent();
     scope.move();
     return node;
   }
 
-  async #writeConfig(cloud: TestCloud, options: EdgeNodeOptions, mqttPort: number): Promise<void> {
+  async #writeConfig(
+    cloud: TestCloud,
+    options: EdgeNodeOptions,
+    ports: { readonly mqtt: number; readonly health: number },
+  ): Promise<void> {
     const at = (...parts: string[]) => join(this.containerd.root, ...parts);
     await mkdir(at("manifests"), { recursive: true });
     const config = {
@@ -95,7 +102,7 @@ export class TestEdgeNode implements AsyncDisposable {
             podLogsDir: at("pod-logs"),
             staticPodPath: at("manifests"),
             cgroupRoot: this.#cgroup,
-            readOnlyPort: await freePort(),
+            readOnlyPort: ports.health,
             volumePluginDir: at("volume-plugins"),
             makeIPTablesUtilChains: false,
             ...options.kubelet,
@@ -112,7 +119,7 @@ export class TestEdgeNode implements AsyncDisposable {
         },
         eventBus: {
           mqttMode: options.mqtt?.mode ?? 0,
-          mqttServerInternal: `tcp://127.0.0.1:${mqttPort}`,
+          mqttServerInternal: `tcp://127.0.0.1:${ports.mqtt}`,
           ...(options.mqtt?.external !== undefined && { mqttServerExternal: options.mqtt.external }),
         },
         deviceTwin: { dmiSockPath: `${this.containerd.root}/` },

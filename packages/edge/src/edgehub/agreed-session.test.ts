@@ -102,7 +102,13 @@ test("counts its bytes by resource, and what came of what it did", async () => {
   await bed.connected.promise;
   await renew(bed);
   const lines = (await bed.bus.request("hub/metrics", {}, bed.signal)).split("\n");
-  const value = (series: string) => Number(lines.find((line) => line.startsWith(series))?.split(" ").at(-1));
+  const value = (series: string) =>
+    Number(
+      lines
+        .find((line) => line.startsWith(series))
+        ?.split(" ")
+        .at(-1),
+    );
   assert.ok(value('kedge_edge_traffic_bytes_total{direction="out",resource="keepalive"}') > 100);
   assert.ok(value('kedge_edge_traffic_bytes_total{direction="out",resource="user"}') > 100);
   assert.ok(value('kedge_edge_traffic_bytes_total{direction="in",resource="control"}') >= 7);

@@ -115,6 +115,11 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
       says: /the name in no-such-host\.invalid cannot be resolved/,
     },
     {
+      name: "an address that cloudcore's certificate does not have",
+      args: () => ["-e", `127.0.0.2:${cloud.ports.cloudHub}`],
+      says: /the certificate of https:\/\/127\.0\.0\.2:\d+ is for another name: add this one to advertiseAddress/,
+    },
+    {
       name: "a runtime that is not there",
       args: () => ["-p", "unix:///run/no-such-runtime.sock"],
       says: /there is no \/run\/no-such-runtime\.sock: install and start containerd/,

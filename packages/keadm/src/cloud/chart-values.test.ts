@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { chartValues } from "./chart-values.ts";
+import { renderCloud } from "./cloud-flags.ts";
 import { cloudCoreObjects, workload } from "./cloudcore-objects.ts";
 
 test("values come from profiles, then flags, then --set", () => {
@@ -34,6 +35,31 @@ test("FIX: --profile version=vX.Y.Z is a version, as the help of KubeEdge says, 
   assert.equal(chartValues({ profiles: ["version=v1.2.3"], sets: [] }).values.cloudCore.image.tag, "v1.2.3");
   assert.throws(() => chartValues({ profiles: ["version=latest; rm"], sets: [] }), /is no version/);
   assert.throws(() => chartValues({ profiles: ["/no/such/file"], sets: [] }), /cannot be read/);
+});
+
+test("FIX: what --files and --manifests name is applied, too", () => {
+  const dir = mkdtempSync(join(tmpdir(), "kedge-files-"));
+  try {
+    const file = (name: string, text: string) => {
+      writeFileSync(join(dir, name), text);
+      return join(dir, name);
+    };
+    const one = file(
+      "one.yaml",
+      "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\n---\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: two}\n",
+    );
+    const three = file("three.json", '{"apiVersion":"v1","kind":"Service","metadata":{"name":"three"}}');
+    const flags = { kubeConfig: "", set: [], profile: [], files: [one], manifests: three, skipCrds: true };
+    const names = renderCloud(flags).objects.map(({ metadata }) => metadata?.name);
+    assert.deepEqual(names.slice(-3), ["one", "two", "three"]);
+    const bad = file("bad.yaml", "just: text\n");
+    assert.throws(
+      () => renderCloud({ ...flags, files: [bad] }),
+      /bad\.yaml cannot be applied: it holds something that is no Kubernetes object/,
+    );
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
 
 test("a key that does not exist, and a part that Kedge has not, are told", () => {

@@ -3,9 +3,23 @@ import "./cloudcore-lean-process.ts";
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { parseArgs } from "node:util";
-import { defaultCloudCoreConfig, type HostFacts, loadCloudCoreConfig, minCloudCoreConfig } from "@kedge/api";
+import {
+  type CloudCoreConfig,
+  defaultCloudCoreConfig,
+  type HostFacts,
+  loadCloudCoreConfig,
+  minCloudCoreConfig,
+} from "@kedge/api";
 import { connectKube, inClusterConnection, type KubeConnection, loadKubeconfig } from "@kedge/kube-client";
-import { createLogger, giveBackMemory, type Logger, systemClock, toError } from "@kedge/runtime";
+import {
+  ConfigError,
+  createLogger,
+  giveBackMemory,
+  type LoadedConfig,
+  type Logger,
+  systemClock,
+  toError,
+} from "@kedge/runtime";
 import packageJson from "../package.json" with { type: "json" };
 import { CLOUDCORE_CONFIG_FILE } from "./cloudcore-config-file.ts";
 import { CLOUDCORE_SUPPORTED, localAddress, startCloudCore } from "./cloudcore.ts";
@@ -52,9 +66,7 @@ async function main(): Promise<number> {
 }
 
 async function run(file: string, host: HostFacts, logger: Logger): Promise<void> {
-  const { config, warnings } = loadCloudCoreConfig(await readConfig(file), host, {
-    supported: CLOUDCORE_SUPPORTED,
-  });
+  const { config, warnings } = await readConfig(file, host);
   for (const warning of warnings) logger.warn({ path: warning.path }, warning.message);
   const life = new AbortController();
   const stopped = Promise.withResolvers<void>();
@@ -79,15 +91,32 @@ async function run(file: string, host: HostFacts, logger: Logger): Promise<void>
   }
 }
 
-async function readConfig(file: string): Promise<string> {
+async function readConfig(file: string, host: HostFacts): Promise<LoadedConfig<CloudCoreConfig>> {
+  let text: string;
   try {
-    return await readFile(file, "utf8");
+    text = await readFile(file, "utf8");
   } catch (error) {
     throw new Error(
       `cannot read the configuration ${file}: ${toError(error).message}; name it with --config, or write one: cloudcore --minconfig > ${file}`,
       { cause: error },
     );
   }
+  try {
+    return loadCloudCoreConfig(text, host, { supported: CLOUDCORE_SUPPORTED });
+  } catch (error) {
+    throw error instanceof ConfigError ? error.in(file) : error;
+  }
+}
+
+/** What, where, what to do: some errors come from below, where nobody knows what a person can do. */
+function explain(error: Error): string {
+  const { code, address, port } = error as { code?: unknown; address?: unknown; port?: unknown };
+  if (code === "EADDRINUSE" && typeof port === "number")
+    return `cannot listen on ${String(address)}:${port}: another program does; stop it (see: ss -ltnp 'sport = :${port}'), or change the port in cloudcore.yaml`;
+  const isCluster = ["Unreachable", "TimedOut", "Unreadable", "Malformed", "Incomplete"].includes(String(code));
+  return isCluster
+    ? `${error.message}; correct kubeAPIConfig in cloudcore.yaml, and see: cloudcore doctor`
+    : error.message;
 }
 
 function connection(kubeconfig: string, master: string): KubeConnection {
@@ -98,6 +127,6 @@ function connection(kubeconfig: string, master: string): KubeConnection {
 try {
   process.exitCode = await main();
 } catch (error) {
-  process.stderr.write(`cloudcore: ${toError(error).message}\n`);
+  process.stderr.write(`cloudcore: ${explain(toError(error))}\n`);
   process.exitCode = 1;
 }

@@ -29,7 +29,12 @@ test("prints configurations that it reads itself, and its version", { timeout },
 });
 
 const wrong = [
-  { name: "a file that is not there", args: ["--config", "/nonexistent.yaml"], says: /nonexistent/ },
+  {
+    name: "a file that is not there",
+    args: ["--config", "/nonexistent.yaml"],
+    says: /^cloudcore: cannot read the configuration \/nonexistent\.yaml: ENOENT.*; .*cloudcore --minconfig > /,
+  },
+  { name: "a file that is none", args: ["--config", import.meta.filename], says: /main\.itest\.ts: the configuration/ },
   { name: "a flag that it does not know", args: ["--bogus"], says: /--bogus/ },
   { name: "no cluster", args: [], says: /kubeconfig|in a pod/ },
 ];

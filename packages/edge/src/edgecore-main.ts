@@ -3,7 +3,7 @@ import "./edgecore-lean-process.ts";
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { defaultEdgeCoreConfig, type EdgeCoreConfig, loadEdgeCoreConfig, minEdgeCoreConfig } from "@kedge/api";
-import { createLogger, giveBackMemory, type Logger, toError } from "@kedge/runtime";
+import { ConfigError, createLogger, giveBackMemory, type Logger, toError } from "@kedge/runtime";
 import packageJson from "../package.json" with { type: "json" };
 import { blankToken, EDGECORE_CONFIG_FILE } from "./edgecore-config-file.ts";
 import { hostFacts, runningKubelet } from "./edgecore-host.ts";
@@ -83,9 +83,13 @@ function readConfig(path: string, logger: Logger): EdgeCoreConfig {
       { cause: error },
     );
   }
-  const { config, warnings } = loadEdgeCoreConfig(text, hostFacts(), { supported: SUPPORTED_SWITCHES });
-  for (const { message, path: key } of warnings) logger.warn({ key }, message);
-  return config;
+  try {
+    const { config, warnings } = loadEdgeCoreConfig(text, hostFacts(), { supported: SUPPORTED_SWITCHES });
+    for (const { message, path: key } of warnings) logger.warn({ key }, message);
+    return config;
+  } catch (error) {
+    throw error instanceof ConfigError ? error.in(path) : error;
+  }
 }
 
 /** KubeEdge's own check, with its own way to switch it off. */

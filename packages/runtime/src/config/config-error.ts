@@ -24,6 +24,11 @@ export class ConfigError extends CodedError<
     });
   }
 
+  /** The same, with the file that it is about. */
+  in(file: string): ConfigError {
+    return new ConfigError(`${file}: ${this.message}`, this.details, { cause: this });
+  }
+
   static malformed(reason: string, options?: ErrorOptions): ConfigError {
     return new ConfigError(
       `the configuration is not readable as YAML: ${reason}`,

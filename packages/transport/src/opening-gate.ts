@@ -10,7 +10,7 @@ const HANDSHAKES_PER_ADDRESS_MAX = HANDSHAKES_MAX / 2;
 const HANDSHAKES_WAITING_MAX = 4_096;
 /** Connections of one address that are not admitted yet; more are cut. A whole site may come from one address. */
 const OPENING_PER_ADDRESS_MAX = 2_048;
-/** A peer gives up after 30 s (KubeEdge's default): a handshake that began later would be for nobody. */
+/** To say something, and to wait for its turn: a peer gives up after 30 s (KubeEdge's default). */
 const HANDSHAKE_WAIT_MS = 20_000;
 /** Handshake and request, however slowly the bytes come. */
 const OPENING_MS = 20_000;
@@ -36,7 +36,7 @@ export const OPENING_LIMITS: OpeningLimits = {
 interface Opening {
   readonly socket: Socket;
   readonly address: string;
-  state: "waiting" | "handshaking" | "requesting";
+  state: "silent" | "waiting" | "handshaking" | "requesting";
   /** When it is cut. */
   deadlineMs: number;
 }
@@ -88,22 +88,34 @@ export class OpeningGate {
     return this.#openings.has(name);
   }
 
-  /** Takes a connection that nobody has read from. */
+  /** Takes a connection that nobody has read from. It waits for its turn from the moment that it says something. */
   enter(socket: Socket): void {
     const { remoteAddress: address } = socket;
     if (address === undefined) return void socket.destroy(); // gone already
     const ofAddress = this.#addresses.get(address) ?? { opening: 0, handshaking: 0 };
-    if (this.#waiting.length >= this.#limits.waitingMax || ofAddress.opening >= this.#limits.perAddressMax) {
-      this.#cut += 1;
-      return void socket.destroy();
-    }
-    const opening: Opening = { socket, address, state: "waiting", deadlineMs: this.#inMs(this.#limits.waitMs) };
+    if (ofAddress.opening >= this.#limits.perAddressMax) return this.#cutNow(socket);
+    const opening: Opening = { socket, address, state: "silent", deadlineMs: this.#inMs(this.#limits.waitMs) };
     ofAddress.opening += 1;
     this.#addresses.set(address, ofAddress);
     this.#openings.set(nameOf(socket), opening);
     if (this.#openings.size === 1) this.#sweep.add(this);
+    // Node gives what was read to TLS, whose buffer is then as large as that. Otherwise it is 64 KB for each connection,
+    // all of them resident once the process has used that memory for something else.
+    socket.once("readable", () => this.#spoke(opening));
+  }
+
+  #spoke(opening: Opening): void {
+    if (opening.state !== "silent") return;
+    if (opening.socket.readableLength === 0 || this.#waiting.length >= this.#limits.waitingMax)
+      return this.#cutNow(opening.socket);
+    opening.state = "waiting";
     this.#waiting.push(opening);
     this.#next();
+  }
+
+  #cutNow(socket: Socket): void {
+    this.#cut += 1;
+    socket.destroy();
   }
 
   /** The TLS handshake is done; its place is free for the next. */
@@ -116,7 +128,7 @@ export class OpeningGate {
   }
 
   /** The connection is admitted, or over. */
-  left(socket: Socket, name = nameOf(socket)): void {
+  left(name: string): void {
     const opening = this.#openings.get(name);
     if (opening === undefined) return;
     this.#openings.delete(name);
@@ -160,9 +172,8 @@ export class OpeningGate {
     const nowMs = this.#clock.monotonic();
     for (const [name, { socket, deadlineMs }] of this.#openings)
       if (nowMs >= deadlineMs) {
-        this.#cut += 1;
-        socket.destroy();
-        this.left(socket, name);
+        this.#cutNow(socket);
+        this.left(name);
       }
   }
 }

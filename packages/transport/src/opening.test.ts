@@ -7,11 +7,12 @@ import { clientTls, dial, startServer } from "../test/link-bed.ts";
 import type { LinkError } from "./link-error.ts";
 import type { WebSocketServer } from "./websocket-server.ts";
 
-/** A connection that says nothing. */
-async function silent(server: WebSocketServer): Promise<Socket> {
+/** A connection that begins a handshake, if it says anything, and does not go on. */
+async function mute(server: WebSocketServer, says: Uint8Array | null = Buffer.of(0x16)): Promise<Socket> {
   const socket = connect(server.port, "127.0.0.1");
   socket.on("error", () => undefined);
   await once(socket, "connect");
+  if (says !== null) socket.write(says);
   return socket;
 }
 
@@ -29,20 +30,40 @@ test("many nodes at once come in in turn, few handshakes at a time", { timeout: 
   const [nodes, handshakesMax] = [200, 8];
   const { server } = await startServer({ opening: { handshakesMax, handshakesPerAddressMax: handshakesMax } });
   await using _server = server;
+  const mutes = await Promise.all(Array.from({ length: handshakesMax }, () => mute(server)));
+  await until(() => server.load.handshaking === handshakesMax);
   const sockets: Socket[] = [];
-  for (let at = 0; at < nodes; at += 1) sockets.push(await silent(server));
-  await until(() => server.load.waiting === nodes - handshakesMax);
   const order: number[] = [];
-  const secured = sockets.toReversed().map(async (socket, at) => {
-    await secure(socket);
-    assert.ok(server.load.handshaking <= handshakesMax);
-    order.push(nodes - 1 - at);
-  });
+  const secured: Promise<void>[] = [];
+  for (let node = 0; node < nodes; node += 1) {
+    const socket = await mute(server, null);
+    sockets.push(socket);
+    secured.push(
+      secure(socket).then(() => {
+        assert.ok(server.load.handshaking <= handshakesMax);
+        order.push(node);
+      }),
+    );
+    await until(() => server.load.waiting === node + 1);
+  }
+  for (const socket of mutes) socket.destroy();
   await Promise.all(secured);
   for (const [at, node] of order.entries())
     assert.ok(Math.abs(node - at) <= 2 * handshakesMax, `${node} came as ${at}`);
   await until(() => server.load.handshaking === 0);
   for (const socket of sockets) socket.destroy();
+});
+
+test("connections that say nothing take no place, and are cut", { timeout: 20_000 }, async () => {
+  const { server } = await startServer({ opening: { handshakesMax: 1, waitMs: 300 } });
+  await using _server = server;
+  const silent = await Promise.all(Array.from({ length: 10 }, () => mute(server, null)));
+  const cut = Promise.all(silent.map(untilClosed));
+  const client = await dial(server);
+  assert.ok(client.open);
+  client.terminate("test over");
+  await cut;
+  assert.equal(server.load.cut, silent.length);
 });
 
 test("hundreds of nodes that all come at once are all in", { timeout: 60_000 }, async () => {
@@ -57,8 +78,8 @@ test("hundreds of nodes that all come at once are all in", { timeout: 60_000 }, 
 test("peers that never finish their handshake are cut, and those that wait come in", { timeout: 20_000 }, async () => {
   const { server } = await startServer({ opening: { handshakesMax: 2, openingMs: 300 } });
   await using _server = server;
-  const mute = await Promise.all([silent(server), silent(server), silent(server)]);
-  const cut = Promise.all(mute.map(untilClosed));
+  const mutes = await Promise.all([mute(server), mute(server), mute(server)]);
+  const cut = Promise.all(mutes.map(untilClosed));
   const client = await dial(server);
   assert.ok(client.open);
   client.terminate("test over");
@@ -69,25 +90,25 @@ test("peers that never finish their handshake are cut, and those that wait come 
 test("one address does not take all places of the others", { timeout: 20_000 }, async () => {
   const { server } = await startServer({ opening: { handshakesMax: 4, handshakesPerAddressMax: 2 } });
   await using _server = server;
-  const mute = await Promise.all(Array.from({ length: 6 }, () => silent(server)));
+  const mutes = await Promise.all(Array.from({ length: 6 }, () => mute(server)));
   const other = connect({ host: "127.0.0.1", port: server.port, localAddress: "127.0.0.2" });
   await secure(other);
   await until(() => server.load.handshaking === 2);
   assert.equal(server.load.waiting, 4);
-  for (const socket of [other, ...mute]) socket.destroy();
+  for (const socket of [other, ...mutes]) socket.destroy();
 });
 
 test("too many connections of one address that show no certificate are cut at once", { timeout: 20_000 }, async () => {
   const { server } = await startServer({ opening: { perAddressMax: 3 } });
   await using _server = server;
   const clients = [await dial(server), await dial(server), await dial(server)]; // these are admitted: they do not count
-  const mute = await Promise.all([silent(server), silent(server), silent(server)]);
-  await untilClosed(await silent(server));
+  const mutes = await Promise.all([mute(server), mute(server), mute(server)]);
+  await untilClosed(await mute(server));
   assert.equal(server.load.cut, 1);
-  mute[0]?.destroy();
+  mutes[0]?.destroy();
   await until(() => server.load.handshaking === 2);
   clients.push(await dial(server));
-  for (const socket of mute) socket.destroy();
+  for (const socket of mutes) socket.destroy();
   for (const client of clients) client.terminate("test over");
 });
 
@@ -96,9 +117,9 @@ test("connections that wait are bounded, and none waits longer than its peer", {
     opening: { handshakesMax: 1, waitingMax: 2, waitMs: 300, openingMs: 10_000 },
   });
   await using _server = server;
-  const first = await silent(server);
-  const waiting = [await silent(server), await silent(server)];
-  await untilClosed(await silent(server));
+  const first = await mute(server);
+  const waiting = [await mute(server), await mute(server)];
+  await untilClosed(await mute(server));
   await Promise.all(waiting.map(untilClosed));
   assert.deepEqual(server.load, { handshaking: 1, waiting: 0, cut: 3, sentAway: 0 });
   first.destroy();

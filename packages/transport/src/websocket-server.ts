@@ -57,6 +57,8 @@ export interface WebSocketServerOptions extends WebSocketLinkOptions {
 /** Of all kinds, also those that have not shown a certificate yet; above the 15,000 sessions that one server is to hold. */
 const CONNECTIONS_MAX = 20_000;
 const HEADER_BYTES_MAX = 16 * 1024;
+/** Read of a connection whose handshake has to wait, at most this and one chunk of what TCP has. */
+const HELLO_BYTES_MAX = 4 * 1024;
 /** New sessions a second, of nodes that all come back at once: more would take the CPU from those that are there. */
 const SESSIONS_PER_SECOND = 200;
 /** Sessions that may begin at once; smaller fleets are all back in a moment. */
@@ -121,7 +123,7 @@ export class WebSocketServer extends Component {
       for (const [name, value] of Object.entries(this.#responseHeaders.get(request) ?? {}))
         lines.push(`${name}: ${value}`);
     });
-    this.#server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = createServer({ noDelay: true, highWaterMark: HELLO_BYTES_MAX }, (socket) => this.#accept(socket));
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
@@ -155,7 +157,7 @@ export class WebSocketServer extends Component {
     socket.on("error", () => undefined); // before TLS takes it over, nobody listens; `close` follows
     socket.once("close", () => {
       this.#sockets.delete(socket);
-      this.#gate.left(socket, name);
+      this.#gate.left(name);
     });
     this.#gate.enter(socket);
   }
@@ -176,7 +178,7 @@ export class WebSocketServer extends Component {
     if (responseHeaders !== undefined) this.#responseHeaders.set(incoming, responseHeaders);
     this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
       socket.off("error", drop); // from here on the link hears of errors
-      this.#gate.left(socket, name);
+      this.#gate.left(name);
       this.#options.onLink(new WebSocketLink(webSocket, socket, this.#end), request);
     });
   }

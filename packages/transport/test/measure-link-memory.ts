@@ -1,16 +1,19 @@
 /**
- * What one idle link takes of the server's memory: `node packages/transport/test/measure-link-memory.ts [LINKS]`.
- * The server runs in a process of its own, with the settings that cloudcore gives itself; the clients in another one.
+ * What an idle link takes of the server's memory, at first and after all links have come back again and again:
+ * `node packages/transport/test/measure-link-memory.ts [LINKS]`. The server has a process of its own with the settings
+ * that cloudcore gives itself, the clients have another one.
  */
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { decodeMessage, encodeMessage, newMessage } from "@kedge/protocol";
+import { newMessage } from "@kedge/protocol";
 import { silentLogger } from "@kedge/runtime";
-import { TestCa } from "@kedge/testing";
-import { connectWebSocket, type TlsIdentity, type WebSocketLink, WebSocketServer } from "../src/index.ts";
+import { connectWebSocket, type TlsIdentity, WebSocketServer } from "../src/index.ts";
+import { clientTls, serverTls } from "./link-bed.ts";
 
 const LINKS = 2_000;
+const STORMS = 3;
 /** As in `cloudcore-lean-process.ts`. */
 const SERVER_ENV = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "65536", MALLOC_TOP_PAD_: "0" };
 const SERVER_FLAGS = ["--max-semi-space-size=4", "--heap-growing-percent=60", "--expose-gc"];
@@ -24,62 +27,73 @@ interface Orders {
   readonly port?: number;
 }
 
-const received = () =>
-  new Promise<Orders>((resolve) => void process.once("message", resolve as (value: unknown) => void));
+const next = async (peer: ChildProcess | NodeJS.Process) => {
+  const [value] = (await once(peer, "message")) as unknown[];
+  return value;
+};
 
 async function main(): Promise<void> {
   const links = Number(process.argv[2] ?? LINKS);
-  const ca = await TestCa.create("KubeEdge");
-  const serverPair = await ca.issueServer("cloudcore", [], ["127.0.0.1"]);
-  const clientPair = await ca.issueClient("system:node:edge-1", ["system:nodes"]);
-  const identity = (pair: typeof serverPair) => ({ cert: pair.certificate, key: pair.key, ca: ca.certificatePem });
-  const server = fork(import.meta.filename, ["server"], {
-    env: { ...process.env, ...SERVER_ENV },
-    execArgv: SERVER_FLAGS,
-  });
-  server.send({ links, tls: identity(serverPair) } satisfies Orders);
-  const port = await new Promise<number>((resolve) => void server.once("message", resolve as (value: unknown) => void));
-  const clients = fork(import.meta.filename, ["clients"]);
-  clients.send({ links, tls: identity(clientPair), port } satisfies Orders);
-  await new Promise((resolve) => server.once("exit", resolve));
-  clients.kill();
+  const env = { ...process.env, ...SERVER_ENV };
+  const server = fork(import.meta.filename, ["server"], { env, execArgv: SERVER_FLAGS });
+  server.send({ links, tls: serverTls } satisfies Orders);
+  const port = Number(await next(server));
+  for (let round = 0; round <= STORMS; round += 1) {
+    const clients = fork(import.meta.filename, ["clients"]);
+    clients.send({ links, tls: clientTls, port } satisfies Orders);
+    await next(server); // has them all, and has measured
+    clients.kill("SIGKILL");
+    await next(server); // has lost them all
+  }
+  server.kill();
 }
 
 async function serve(): Promise<void> {
-  const { links, tls } = await received();
-  const open: WebSocketLink[] = [];
-  const all = Promise.withResolvers<void>();
-  let heard = 0;
+  const { links, tls } = (await next(process)) as Orders;
+  let changed = Promise.withResolvers<void>();
+  const counts = { heard: 0, open: 0 };
   const server = await WebSocketServer.start(
     {
       ...linkOptions,
       host: "127.0.0.1",
       port: 0,
       tls,
+      sessionsAtOnce: links,
       admit: () => ({}),
       onLink: (link) => {
-        open.push(link);
+        counts.open += 1;
         link.receive(async (message) => {
           await link.send(message);
-          heard += 1;
-          if (heard === links) all.resolve();
+          counts.heard += 1;
+          changed.resolve();
+        });
+        void link.closed.then(() => {
+          counts.open -= 1;
+          changed.resolve();
         });
       },
     },
     AbortSignal.timeout(5_000),
   );
+  const until = async (condition: () => boolean) => {
+    for (; !condition(); await changed.promise) changed = Promise.withResolvers<void>();
+  };
   await settle();
   const before = memory();
   process.send?.(server.port);
-  await all.promise;
-  await settle();
-  const after = memory();
-  for (const key of Object.keys(before) as (keyof typeof before)[]) {
-    const bytes = (after[key] - before[key]) / open.length;
-    const value = Math.round(bytes / 102.4) / 10;
-    process.stdout.write(`${JSON.stringify({ links: open.length, metric: key, value, unit: "KB a link" })}\n`);
+  for (let storm = 0; ; storm += 1) {
+    await until(() => counts.heard === links);
+    await settle();
+    const now = memory();
+    for (const key of Object.keys(before) as (keyof typeof before)[]) {
+      const value = Math.round((now[key] - before[key]) / links / 102.4) / 10;
+      process.stdout.write(`${JSON.stringify({ links, storms: storm, metric: key, value, unit: "KB a link" })}\n`);
+    }
+    process.send?.("measured");
+    await until(() => counts.open === 0);
+    counts.heard = 0;
+    process.send?.("lost");
   }
-  process.exit(0);
 }
 
 async function settle(): Promise<void> {
@@ -90,21 +104,14 @@ async function settle(): Promise<void> {
 }
 
 function memory() {
-  const { rss, heapUsed, external } = process.memoryUsage();
+  const { rss, heapUsed } = process.memoryUsage();
   const privateKb = /^Private_Dirty: +(\d+)/m.exec(readFileSync("/proc/self/smaps_rollup", "utf8"))?.[1];
-  return { rss, private: Number(privateKb) * 1024, heapUsed, external };
+  return { rss, private: Number(privateKb) * 1024, heapUsed };
 }
 
 async function connect(): Promise<void> {
-  const { links, tls, port } = await received();
-  const text = newMessage({
-    source: "websocket",
-    group: "resource",
-    operation: "keepalive",
-    resource: "node",
-    content: "ping",
-  });
-  const message = decodeMessage(encodeMessage(text));
+  const { links, tls, port } = (await next(process)) as Orders;
+  const facts = { source: "websocket", group: "resource", operation: "keepalive", resource: "node", content: "ping" };
   const queue = Array.from({ length: links }, (_, at) => at);
   const worker = async () => {
     for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
@@ -112,10 +119,10 @@ async function connect(): Promise<void> {
       const headers = { node_id: `edge-${at}`, project_id: "e632aba927ea4ac2b575ec1603d56f10", ConnectionUse: "msg" };
       const link = await connectWebSocket(
         { ...linkOptions, url, headers, tls, handshakeTimeoutMs: 30_000 },
-        AbortSignal.timeout(120_000),
+        AbortSignal.timeout(300_000),
       );
       link.receive(() => undefined);
-      await link.send(message);
+      await link.send(newMessage(facts));
     }
   };
   await Promise.all(Array.from({ length: CONNECTING_MAX }, worker));

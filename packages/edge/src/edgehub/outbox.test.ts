@@ -50,6 +50,18 @@ test("a message that is sent again by its component waits only once", async () =
   assert.equal(bed.outbox.waiting, 1);
 });
 
+test("a message that the disk has changed is passed over and dropped; those behind it go on", async () => {
+  using bed = openOutbox();
+  for (let n = 0; n < 70; n += 1) await bed.outbox.add(mqttUpload("t", String(n)));
+  bed.db.exec("UPDATE kedge_outbox SET message = '{\"header' WHERE seq BETWEEN 2 AND 69");
+  assert.deepEqual(
+    all(bed.outbox).map(({ content }) => content),
+    ["0", "69"],
+  );
+  await bed.outbox.removeUpTo(0); // after what was asked for before
+  assert.equal(bed.outbox.waiting, 2);
+});
+
 test("of events the oldest go", async () => {
   using bed = openOutbox();
   const events = Array.from({ length: OUTBOX_EVENTS_MAX + 5 }, (_, n) => event(n));

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { type ChannelOffer, decodeMessage, encodeMessage, type Message, parseResource } from "@kedge/protocol";
 import { type Logger, toError } from "@kedge/runtime";
-import { type GroupCommit, migrate } from "@kedge/sqlite";
+import { type GroupCommit, migrate, transact } from "@kedge/sqlite";
 import { HubError } from "./hub-error.ts";
 import { OutboxStream, STREAM_TABLE } from "./outbox-stream.ts";
 
@@ -29,6 +29,12 @@ export interface OutboxEntry {
   readonly message: Message;
 }
 
+interface Row {
+  readonly seq: number;
+  readonly bytes: number;
+  readonly message: string;
+}
+
 const MIGRATIONS = [
   `CREATE TABLE kedge_outbox (
      seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -39,6 +45,12 @@ const MIGRATIONS = [
    CREATE INDEX kedge_outbox_class ON kedge_outbox (class, seq)`,
   STREAM_TABLE,
 ];
+
+/** What could be read of a damaged database's outbox; none of it is in this one. */
+const TAKE_SALVAGED = `
+  INSERT OR IGNORE INTO kedge_outbox (msg_id, class, bytes, message)
+    SELECT msg_id, class, bytes, message FROM kedge_outbox_salvaged WHERE json_valid(message) ORDER BY seq;
+  DROP TABLE kedge_outbox_salvaged`;
 
 export function outboxClass({ route }: Message): OutboxClass {
   return parseResource(route.resource)?.type === "event" ? "event" : "report";
@@ -67,6 +79,8 @@ export class Outbox {
 
   constructor(db: DatabaseSync, commits: GroupCommit, logger: Logger) {
     migrate(db, "edgehub", MIGRATIONS);
+    if (db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'kedge_outbox_salvaged'").get() !== undefined)
+      transact(db, () => db.exec(TAKE_SALVAGED));
     this.#commits = commits;
     this.#logger = logger;
     this.#insert = db.prepare("INSERT INTO kedge_outbox (msg_id, class, bytes, message) VALUES (?, ?, ?, ?)");
@@ -155,8 +169,28 @@ export class Outbox {
 
   /** The messages that follow `seq`, oldest first, a page of them. */
   after(seq: number): OutboxEntry[] {
-    const rows = this.#page.all(seq, PAGE_MESSAGES) as unknown as { seq: number; bytes: number; message: string }[];
-    return rows.map((row) => ({ seq: row.seq, bytes: row.bytes, message: decodeMessage(row.message) }));
+    for (let after = seq; ;) {
+      const rows = this.#page.all(after, PAGE_MESSAGES) as unknown as Row[];
+      const entries = rows.flatMap((row) => this.#read(row) ?? []);
+      const last = rows.at(-1);
+      if (entries.length > 0 || last === undefined) return entries;
+      after = last.seq;
+    }
+  }
+
+  /** A row that a failing disk has changed must not hold up those behind it. */
+  #read({ seq, bytes, message }: Row): OutboxEntry | undefined {
+    try {
+      return { seq, bytes, message: decodeMessage(message) };
+    } catch (error) {
+      this.#logger.error({ seq, error: toError(error) }, "a message in the outbox cannot be read: it is lost");
+      const drop = () => {
+        this.#remove.run(seq);
+        this.#count();
+      };
+      this.#write(drop).catch(() => undefined); // it is passed over again
+      return undefined;
+    }
   }
 
   /** Notes on disk that the stream may have carried all up to `seq`; call it before it does. */

@@ -10,8 +10,8 @@ export const QUARANTINED_DATABASES_MAX = 3;
 const SUFFIXES = ["", "-wal", "-shm", "-journal"];
 
 /**
- * Opens the node's database. One that is damaged is put aside, never deleted, and what can still be read of its objects
- * goes into a new one: the node must go on, and the cloud sends again what is missing.
+ * Opens the node's database. One that is damaged is put aside, never deleted, and what can still be read of its objects,
+ * and of what waits for the cloud, goes into a new one: the node must go on, and the cloud sends again what is missing.
  *
  * @throws {DatabaseError} `DatabaseInUse`: another agent runs on it. `CannotOpenDatabase`.
  */
@@ -30,8 +30,8 @@ export function openEdgeDatabase(path: string, logger: Logger): DatabaseSync {
   const db = openDatabase({ path });
   const saved = salvage(aside, db);
   logger.error(
-    { aside, objectsSaved: saved },
-    `the damaged database was put aside as ${aside} and ${saved} objects of it saved; the cloud sends the others again`,
+    { aside, objectsSaved: saved.objects, messagesSaved: saved.messages },
+    `the damaged database was put aside as ${aside} and ${saved.objects} objects of it saved; the cloud sends the others again`,
   );
   return db;
 }
@@ -57,33 +57,57 @@ function quarantine(path: string): string {
   return aside;
 }
 
-/** Copies the rows of table `meta` one by one, up to the first that cannot be read in either direction. */
-function salvage(from: string, to: DatabaseSync): number {
+/** What is worth saving: the cloud's objects, and what the node has accepted for the cloud, for EdgeHub to take over. */
+const SALVAGED = [
+  {
+    create: "CREATE TABLE IF NOT EXISTS meta (key text(256), type text(32), value text, PRIMARY KEY (key))",
+    read: "SELECT key, type, value FROM meta NOT INDEXED",
+    types: ["string", "string", "string"],
+    save: "INSERT OR IGNORE INTO meta (key, type, value) VALUES (?, ?, ?)",
+  },
+  {
+    create:
+      "CREATE TABLE IF NOT EXISTS kedge_outbox_salvaged (seq INTEGER PRIMARY KEY, msg_id TEXT, class TEXT, bytes INTEGER, message TEXT)",
+    read: "SELECT seq, msg_id, class, bytes, message FROM kedge_outbox NOT INDEXED",
+    types: ["number", "string", "string", "number", "string"],
+    save: "INSERT OR IGNORE INTO kedge_outbox_salvaged (seq, msg_id, class, bytes, message) VALUES (?, ?, ?, ?, ?)",
+  },
+] as const;
+
+/** Copies rows one by one, up to the first that cannot be read in either direction. @returns how many of each table. */
+function salvage(from: string, to: DatabaseSync): { readonly objects: number; readonly messages: number } {
   let damaged: DatabaseSync;
   try {
     damaged = new DatabaseSync(from, { readOnly: true });
   } catch {
-    return 0;
+    return { objects: 0, messages: 0 };
   }
   try {
     return transact(to, () => {
-      to.exec("CREATE TABLE IF NOT EXISTS meta (key text(256), type text(32), value text, PRIMARY KEY (key))");
-      const insert = to.prepare("INSERT OR IGNORE INTO meta (key, type, value) VALUES (?, ?, ?)");
-      let saved = 0;
-      for (const order of ["ASC", "DESC"])
-        try {
-          const rows = damaged
-            .prepare(`SELECT key, type, value FROM meta NOT INDEXED ORDER BY rowid ${order}`)
-            .iterate();
-          for (const { key, type, value } of rows)
-            if (typeof key === "string" && typeof type === "string" && typeof value === "string")
-              saved += Number(insert.run(key, type, value).changes);
-        } catch {
-          // the rest in this direction is lost
-        }
-      return saved;
+      const [objects = 0, messages = 0] = SALVAGED.map((table) => salvageTable(damaged, to, table));
+      return { objects, messages };
     });
   } finally {
     damaged.close();
   }
+}
+
+function salvageTable(
+  damaged: DatabaseSync,
+  to: DatabaseSync,
+  { create, read, types, save }: (typeof SALVAGED)[number],
+): number {
+  to.exec(create);
+  const insert = to.prepare(save);
+  let saved = 0;
+  for (const order of ["ASC", "DESC"])
+    try {
+      for (const row of damaged.prepare(`${read} ORDER BY rowid ${order}`).iterate()) {
+        const values = Object.values(row);
+        if (types.every((type, at) => typeof values[at] === type)) saved += Number(insert.run(...values).changes);
+      }
+    } catch {
+      // the rest in this direction is lost
+    }
+  return saved;
 }

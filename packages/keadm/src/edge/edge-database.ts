@@ -34,12 +34,13 @@ export class EdgeDatabase implements Disposable {
         `there is no edge database ${path}: has this host joined? Another place is given with -p`,
       );
     const dir = mkdtempSync(join(tmpdir(), "keadm-")); // mode 0700: it holds secrets
+    let db: DatabaseSync | undefined;
     try {
-      const copy = await copyDatabase(path, dir, signal);
-      const db = new DatabaseSync(copy);
+      db = new DatabaseSync(await copyDatabase(path, dir, signal));
       db.prepare("SELECT count(*) FROM meta").get();
       return new EdgeDatabase(db, dir);
     } catch (error) {
+      db?.close();
       rmSync(dir, { recursive: true, force: true });
       if (error instanceof KeadmError || signal.aborted) throw error;
       throw new KeadmError("BadInput", path, `${path} cannot be read as an edge database: ${toError(error).message}`, {

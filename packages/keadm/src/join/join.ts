@@ -1,24 +1,15 @@
 import { mkdirSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { join as joinPath, resolve } from "node:path";
-import {
-  hostFacts,
-  type JoinToken,
-  joinWithToken,
-  parseJoinToken,
-  runningKubelet,
-  SUPPORTED_SWITCHES,
-} from "@kedge/edge";
-import { type CheckResult, failedCheck, mustPass } from "../checks.ts";
+import { hostFacts, type JoinToken, joinWithToken, parseJoinToken, SUPPORTED_SWITCHES } from "@kedge/edge";
+import { type CheckResult, mustPass } from "../checks.ts";
 import { edgeCoreCommand, findAgent } from "../host/agent.ts";
 import { hostPaths, type HostPaths } from "../host/host-paths.ts";
-import { expectNoStray } from "../host/stray-agent.ts";
 import { runScript } from "../host/run-command.ts";
-import { type CgroupDriver, cniCheck, runtimeCgroupDriver, runtimeCheck } from "../host/runtime-checks.ts";
-import { readEdgeCoreFile } from "../edge/edgecore-config.ts";
+import { type CgroupDriver, cniCheck, runtimeCheck } from "../host/runtime-checks.ts";
 import { KeadmError } from "../keadm-error.ts";
 import { expectRoot, type Session } from "../session.ts";
 import { RELEASE } from "../release.ts";
+import { answers, chooseCgroupDriver, expectOwnHost } from "./join-host.ts";
 import { caCheck, clockCheck, dnsCheck, type Learned, nameCheck, portCheck } from "./cloud-checks.ts";
 import { edgeCoreFile, writeConfigFile } from "./edgecore-file.ts";
 import {
@@ -166,57 +157,6 @@ function cloudChecks(
     ...(token === undefined ? [] : [caCheck(cloud, token, learned), clockCheck(learned, Date.now)]),
     ...(token === undefined ? [] : [nameCheck(cloud, nodeName, token, learned, isOurs)]),
   ];
-}
-
-/** Nobody else may look after this host's containers, and what we left before must have been for the same node. */
-async function expectOwnHost(
-  agentPid: (signal: AbortSignal) => Promise<number | undefined>,
-  nodeName: string,
-  cloud: CloudAddress,
-  paths: HostPaths,
-  signal: AbortSignal,
-): Promise<void> {
-  const kubelet = process.env["CHECK_EDGECORE_ENVIRONMENT"] === "false" ? undefined : runningKubelet();
-  if (kubelet !== undefined)
-    throw failedCheck(
-      "kubelet",
-      `a kubelet runs on this host (process ${kubelet}) and would fight with edgecore over the same containers: stop it`,
-    );
-  const pid = await agentPid(signal);
-  expectNoStray(paths.config, pid);
-  if (pid === undefined) return;
-  const { modules } = readEdgeCoreFile(paths.config).config;
-  const [node, server] = [modules.edged.hostnameOverride, modules.edgeHub.websocket.server];
-  if (node !== nodeName || server !== cloud.cloudHub)
-    throw failedCheck(
-      "edgecore",
-      `edgecore runs here (process ${pid}) as node ${node} of ${server}: first run keadm reset edge`,
-    );
-}
-
-async function chooseCgroupDriver(flags: JoinFlags, signal: AbortSignal): Promise<CgroupDriver> {
-  const given = flags.cgroupdriver;
-  if (given !== undefined && given !== "cgroupfs" && given !== "systemd")
-    throw new KeadmError(
-      "BadInput",
-      "--cgroupdriver",
-      `--cgroupdriver ${given} is no cgroup driver: take cgroupfs or systemd`,
-    );
-  const actual = flags.skipPreflightChecks ? undefined : await runtimeCgroupDriver(flags.remoteRuntimeEndpoint, signal);
-  if (given !== undefined && actual !== undefined && given !== actual)
-    throw failedCheck(
-      "cgroup driver",
-      `the container runtime uses ${actual}, not ${given}: leave out --cgroupdriver, or change SystemdCgroup in the runtime's configuration`,
-    );
-  return given ?? actual ?? "cgroupfs";
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect({ host: "127.0.0.1", port });
-    probe.once("connect", () => resolve(probe.destroy() !== undefined));
-    probe.once("error", () => resolve(false));
-  });
 }
 
 /** The node is there: a failing script only is told. */

@@ -38,6 +38,7 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
   let dir: string;
   let host: string;
   let token: string;
+  let single: string;
   let settings: string[];
   let flags: string[];
 
@@ -147,14 +148,16 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     });
 
   test("a join whose agent gives up tells the agent's own reason", async () => {
-    const { code, stderr } = await joinHost("--set", "modules.edgeHub.httpServer=http://no-tls:1");
+    single = (await keadm("token", "create", "--single-use", "--kube-config", cloud.kubeconfig)).stdout.trim();
+    const { code, stderr } = await joinHost("-t", single, "--set", "modules.edgeHub.httpServer=http://no-tls:1");
     assert.match(stderr, /edgecore gave up: .*httpServer must be/);
     assert.equal(code, 1);
   });
 
   test("FIX: what failed half-way goes on with the next join, without a reset; it returns when the node is Ready", async (context) => {
     const started = performance.now();
-    const { code, stderr, stdout } = await joinHost("-o", "json");
+    // A token of one use has served; what it gave is there.
+    const { code, stderr, stdout } = await joinHost("-t", single, "-o", "json");
     assert.equal(code, 0, stderr);
     context.diagnostic(`joined after ${((performance.now() - started) / 1000).toFixed(1)} s`);
     const node = await cloud.kube.get(NODES, { name: NODE }, AbortSignal.timeout(5_000));
@@ -165,10 +168,18 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     assert.ok(result.checks.length > 5 && result.checks.every(({ ok }) => ok));
   });
 
+  test("a token that is used up is told", async () => {
+    const other = join(dir, "late-host");
+    const { code, stderr } = await joinHost("-t", single, "-i", "late", "--root-dir", other);
+    assert.match(stderr, /refused the join token of node late: .*used/);
+    assert.equal(code, 1);
+  });
+
   test("FIX: no token is on the disk, and only root reads keys and configuration", () => {
     for (const file of readdirIfThere(host)) {
       if (!/\.(yaml|before|conf|log|crt|pid)$/.test(file)) continue;
-      assert.ok(!readFileSync(join(host, file), "utf8").includes(token.slice(65)), file);
+      for (const secret of [token, single])
+        assert.ok(!readFileSync(join(host, file), "utf8").includes(secret.slice(65)), file);
     }
     for (const file of ["etc/kubeedge/config/edgecore.yaml", "etc/kubeedge/certs/server.key"])
       assert.equal(statSync(join(host, file)).mode & 0o077, 0, file);

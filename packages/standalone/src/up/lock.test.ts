@@ -19,7 +19,12 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 test("a second command is refused while the first works, and goes on when it is done", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const first = withLock(paths, () => promise);
+  const begun = Promise.withResolvers<void>();
+  const first = withLock(paths, () => {
+    begun.resolve();
+    return promise;
+  });
+  await begun.promise;
   await assert.rejects(
     withLock(paths, () => Promise.resolve()),
     UserError,

@@ -18,8 +18,8 @@ export interface StockDefect {
 
 /** For what an API answers at once. */
 export const signal = (): AbortSignal => AbortSignal.timeout(60_000);
-/** For what needs both ends, in seconds; a stock end takes its time. */
-export const BOTH_ENDS_SECONDS = 120;
+/** For what needs both ends, in seconds. A stock edge that misses an answer asks again after a minute (W36). */
+export const BOTH_ENDS_SECONDS = 150;
 export const BOTH_ENDS_MS = BOTH_ENDS_SECONDS * 1000;
 
 export const key = (name: string): ObjectKey => ({ namespace: NAMESPACE, name });

@@ -78,7 +78,8 @@ async function deviceIsStored(bed: TestBed, desired: string): Promise<void> {
   }
 }
 
-async function createDevice(bed: TestBed): Promise<void> {
+/** A thermometer with a target, at first 21.5. */
+export async function createDevice(bed: TestBed): Promise<void> {
   const metadata = { namespace: NAMESPACE, name: DEVICE };
   await bed.cloud.kube.create(
     DEVICE_MODELS,

@@ -131,7 +131,7 @@ async function thingsChanged(bed: TestBed): Promise<void> {
 }
 
 /** A pod that starts now has these values. */
-async function newPodHas(bed: TestBed, colour: string, word: string): Promise<void> {
+export async function newPodHas(bed: TestBed, colour: string, word: string): Promise<void> {
   await runPod(bed, "reader", WITH_SETTINGS);
   const pod = await bed.podReady("reader");
   const seen = await bed.exec(pod, "main", [

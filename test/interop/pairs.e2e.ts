@@ -9,7 +9,7 @@ import { IMPATIENT, missingForInterop, PAIRS } from "./pairs.ts";
 import { WORKLOAD_CHECKS } from "./workload-checks.ts";
 
 const CHECKS = [...WORKLOAD_CHECKS, ...DEVICE_CHECKS, ...OUTAGE_CHECKS, ...DEVICE_OUTAGE_CHECKS];
-const CHECK_TIMEOUT_MS = 200_000;
+const CHECK_TIMEOUT_MS = 400_000;
 
 // They mostly wait, each for its own cluster and node.
 describe("interop", { concurrency: PAIRS.length, skip: missingForInterop() }, () => {

@@ -31,7 +31,7 @@ export const missingForInterop = (): string | false =>
  * the defaults, half a minute and more than one. Nothing else depends on these.
  */
 export const IMPATIENT: Pick<EdgeNodeOptions, "edgeHub" | "kubelet"> & { readonly readyWaitMs: number } = {
-  readyWaitMs: BOTH_ENDS_MS, // an answer that a stock edge misses at its start, it awaits for a minute (W36)
+  readyWaitMs: BOTH_ENDS_MS,
   edgeHub: { heartbeat: 3 },
   kubelet: { syncFrequency: "5s" },
 };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CONFIG_MAPS, DEPLOYMENTS, NODES, type Pod, PODS, type PodSpec, SECRETS } from "@kedge/kube";
+import { CONFIG_MAPS, DEPLOYMENTS, type Node, NODES, type Pod, PODS, type PodSpec, SECRETS } from "@kedge/kube";
 import { TEST_IMAGE } from "@kedge/testing";
 import { deployment, NAMESPACE, readyPod, sleeper, type TestBed } from "../e2e/test-bed.ts";
 import { waitForObject } from "../e2e/wait-for-object.ts";
@@ -49,6 +49,15 @@ export async function rolledOut(bed: TestBed, name: string, replicas: number): P
   return podsOf(bed, name);
 }
 
+/** The Deployment {@link APP}, with its ConfigMap and Secret. @returns its two pods, Ready. */
+export async function createApp(bed: TestBed): Promise<Pod[]> {
+  const { kube } = bed.cloud;
+  await kube.create(CONFIG_MAPS, { metadata: metadata("settings"), data: { colour: "red" } }, signal());
+  await kube.create(SECRETS, { metadata: metadata("keys"), data: { word: base64("sesame") } }, signal());
+  await kube.create(DEPLOYMENTS, deployment(APP, 2, bed.node.name, WITH_SETTINGS), signal());
+  return rolledOut(bed, APP, 2);
+}
+
 export async function podsOf(bed: TestBed, app: string): Promise<Pod[]> {
   const { items } = await bed.cloud.kube.list(PODS, { namespace: NAMESPACE, labelSelector: `app=${app}` }, signal());
   return items.filter((pod) => readyPod(pod) !== undefined);
@@ -84,21 +93,19 @@ export const WORKLOAD_CHECKS: readonly Check[] = [
   {
     name: "the node that joined with the token is an edge node and Ready",
     run: async ({ cloud, node }) => {
-      const { metadata: meta, status } = await cloud.kube.get(NODES, { name: node.name }, signal());
-      assert.equal(meta?.labels?.["node-role.kubernetes.io/edge"], "");
-      assert.equal(meta?.labels?.["kubernetes.io/hostname"], node.name);
-      assert.match(status?.nodeInfo?.kubeletVersion ?? "", /^v1\.32\.\d+-kubeedge-/);
-      assert.equal(status?.conditions?.find(({ type }) => type === "Ready")?.reason, "EdgeReady");
+      // A stock cloud adds its labels in a second step.
+      const isEdge = (found: Node | undefined) =>
+        found?.metadata?.labels?.["node-role.kubernetes.io/edge"] === "" ? found : undefined;
+      const found = await waitForObject(cloud.kube, NODES, { name: node.name }, isEdge);
+      assert.equal(found.metadata?.labels?.["kubernetes.io/hostname"], node.name);
+      assert.match(found.status?.nodeInfo?.kubeletVersion ?? "", /^v1\.32\.\d+-kubeedge-/);
+      assert.equal(found.status?.conditions?.find(({ type }) => type === "Ready")?.reason, "EdgeReady");
     },
   },
   {
     name: "a Deployment's pods have ConfigMap and Secret in variables and files",
     run: async (bed) => {
-      const { kube } = bed.cloud;
-      await kube.create(CONFIG_MAPS, { metadata: metadata("settings"), data: { colour: "red" } }, signal());
-      await kube.create(SECRETS, { metadata: metadata("keys"), data: { word: base64("sesame") } }, signal());
-      await kube.create(DEPLOYMENTS, deployment(APP, 2, bed.node.name, WITH_SETTINGS), signal());
-      const pods = await rolledOut(bed, APP, 2);
+      const pods = await createApp(bed);
       assert.equal(pods.length, 2);
       for (const pod of pods) {
         const script = "echo $COLOUR $WORD $(cat /settings/colour) $(cat /keys/word)";

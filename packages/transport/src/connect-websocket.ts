@@ -11,6 +11,8 @@ export interface ConnectOptions extends WebSocketLinkOptions {
   readonly headers: Readonly<Record<string, string>>;
   readonly tls: TlsIdentity;
   readonly handshakeTimeoutMs: number;
+  /** Of this host, to connect from; default: as the kernel chooses. */
+  readonly localAddress?: string;
 }
 
 /** A refusal's text beyond this many characters is cut. */
@@ -23,7 +25,7 @@ const REFUSAL_CHARS_MAX = 500;
  */
 export async function connectWebSocket(options: ConnectOptions, signal: AbortSignal): Promise<WebSocketLink> {
   signal.throwIfAborted();
-  const { url, headers, tls, handshakeTimeoutMs } = options;
+  const { url, headers, tls, handshakeTimeoutMs, localAddress } = options;
   const socket = new WebSocket(url, {
     headers: { ...headers },
     perMessageDeflate: false,
@@ -32,6 +34,7 @@ export async function connectWebSocket(options: ConnectOptions, signal: AbortSig
     followRedirects: false,
     ...channelTls(tls),
     rejectUnauthorized: true,
+    ...(localAddress !== undefined && { localAddress }),
   });
   const { promise, resolve, reject } = Promise.withResolvers<WebSocketLink>();
   const abort = () => reject(signal.reason as Error);

@@ -39,6 +39,8 @@ export interface SimulatedEdgeOptions {
   readonly node: string;
   /** `host:port` of CloudHub. */
   readonly server: string;
+  /** Of this host, to connect from. */
+  readonly localAddress?: string;
   readonly tls: TlsIdentity;
   readonly protocol: EdgeProtocol;
   readonly logger: Logger;
@@ -84,7 +86,7 @@ export class SimulatedEdge {
   }
 
   #open(signal: AbortSignal): Promise<WebSocketLink> {
-    const { server, tls, protocol, logger } = this.#options;
+    const { server, localAddress, tls, protocol, logger } = this.#options;
     const offer = { [KEDGE_CHANNEL_HEADER]: formatOffer({ stream: this.#stream, sent: this.#sequence }) };
     return connectWebSocket(
       {
@@ -96,6 +98,7 @@ export class SimulatedEdge {
           ...(protocol === "kedge" && offer),
         },
         tls,
+        ...(localAddress !== undefined && { localAddress }),
         handshakeTimeoutMs: TIMEOUT_MS,
         logger,
         writeTimeoutMs: TIMEOUT_MS,

@@ -11,6 +11,8 @@ const COMING_AT_ONCE = 16;
 const CONNECT_MS_MAX = 240_000;
 const TELL_MS = 20;
 const REASONS_TOLD_MAX = 3;
+/** Of the loopback, from which edges connect to it, as from many sites: one site alone may not open thousands at once. */
+const SITES = 200;
 
 const edges: SimulatedEdge[] = [];
 const seen: PodSeen[] = [];
@@ -34,9 +36,11 @@ async function comeAll(plan: EdgesPlan, nodes: readonly string[]): Promise<void>
   const rest = nodes.values();
   const comeSome = async () => {
     for (const node of rest) {
+      const site = `127.0.1.${1 + (edges.length % SITES)}`;
       const edge: SimulatedEdge = new SimulatedEdge({
         node,
         server,
+        ...(plan.address.startsWith("127.") && { localAddress: site }),
         tls: await identity(node),
         protocol: plan.protocol,
         logger: silentLogger,

@@ -93,7 +93,7 @@ test("a pod that ends is Succeeded or Failed, with what its containers said", op
 
 test("a crashing container restarts, then waits in CrashLoopBackOff", options, async () => {
   const { meta } = edged;
-  meta.apply(podOf("crash", "exit 3"));
+  meta.apply(podOf("crash", "exit 3", { dnsPolicy: "ClusterFirst" }));
   const pod = await meta.until(() => {
     const { status } = meta.get("crash") ?? {};
     return status?.containerStatuses?.[0]?.state?.waiting?.reason === "CrashLoopBackOff" ? status : undefined;
@@ -107,6 +107,10 @@ test("a crashing container restarts, then waits in CrashLoopBackOff", options, a
   );
   assert.equal(container?.lastState?.terminated?.exitCode, 3);
   assert.equal(pod.phase, "Running");
+  const told = meta.events.filter(
+    ({ involvedObject, reason }) => involvedObject.uid === uid && reason === "MissingClusterDNS",
+  );
+  assert.equal(told.length, 1, "once for the sandbox, not again for each container in it");
   meta.delete({ namespace: "default", name: "crash" });
   await meta.untilGone("crash");
 });

@@ -96,6 +96,11 @@ for (const { name, spec, settings = cluster, config, reason } of policies)
     );
   });
 
+test("a missing cluster DNS is told as a kubelet tells it", () => {
+  const [warning] = podDnsConfig(podWith({ dnsPolicy: "ClusterFirst" }), { ...cluster, clusterDns: [] }).warnings;
+  assert.match(warning?.message ?? "", /^pod: "web_\S+\(\S*\)"\. kubelet does not have ClusterDNS IP configured and/);
+});
+
 test("DNS search lists are cut to what resolvers can take", () => {
   const searches = Array.from({ length: 40 }, (_, index) => `${"x".repeat(100)}${index}`);
   const dns = podDnsConfig(podWith({ dnsPolicy: "None", dnsConfig: { nameservers: [], searches } }), cluster);

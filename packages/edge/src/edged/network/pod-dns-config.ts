@@ -37,7 +37,7 @@ export function podDnsConfig(pod: Pod, { host, clusterDns, clusterDomain }: DnsS
       warnings.push({
         reason: "MissingClusterDNS",
         message:
-          `kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. ` +
+          `pod: "${metadata?.name ?? ""}_${metadata?.namespace ?? ""}(${metadata?.uid ?? ""})". kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. ` +
           `Falling back to "Default" policy.`,
       });
   }

@@ -12,13 +12,23 @@ import { identityOf, podLogDirectory } from "./container-logs.ts";
 import { sandboxAnnotations, sandboxLabels } from "./kubelet-labels.ts";
 import { resourcesOptions } from "./resources-options.ts";
 
-/** What the runtime is told of a pod: when its sandbox is made, and again with each container. @see `edge-runtime` §3.3 */
-export async function sandboxConfig(pod: Pod, attempt: number, parts: EdgedParts): Promise<PodSandboxConfig> {
+/**
+ * What the runtime is told of a pod: when its sandbox is made, and again with each container.
+ *
+ * @param made whether the sandbox is there already: then what its user should know was said before.
+ * @see `edge-runtime` §3.3
+ */
+export async function sandboxConfig(
+  pod: Pod,
+  attempt: number,
+  made: boolean,
+  parts: EdgedParts,
+): Promise<PodSandboxConfig> {
   const { config, events } = parts;
   const identity = identityOf(pod);
   const host = parseResolvConf(config.resolvConfPath === "" ? "" : await readFile(config.resolvConfPath, "utf8"));
   const dns = podDnsConfig(pod, { host, clusterDns: config.clusterDns, clusterDomain: config.clusterDomain });
-  for (const { reason, message } of dns.warnings) events.warn(pod, reason, message);
+  if (!made) for (const { reason, message } of dns.warnings) events.warn(pod, reason, message);
   const options = resourcesOptions(parts);
   const overhead = sandboxOverhead(pod, options);
   const hostNetwork = pod.spec?.hostNetwork === true;

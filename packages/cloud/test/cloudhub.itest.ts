@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { after, before, suite, test } from "node:test";
 import { OBJECT_SYNCS } from "@kedge/api";
 import { CONFIG_MAPS, type Node, NODES, PODS, SECRETS } from "@kedge/kube";
+import type { KubeClient } from "@kedge/kube-client";
 import { keepalive, type Message, newMessage } from "@kedge/protocol";
 import { silentLogger } from "@kedge/runtime";
 import { TestCa, TestKubernetes } from "@kedge/testing";
@@ -366,6 +367,29 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
         assert.ok(!edge.received.some(of(`default/pod/${names.kept}`)), "what is acknowledged is not repeated");
       },
     );
+
+    test("W21: a record that is there before our copy shows it is as good as our own", { timeout }, async () => {
+      // As if another cloudcore had been faster each time.
+      const late = (kube: KubeClient): KubeClient =>
+        new Proxy(kube, {
+          get(target, method) {
+            const value: unknown = Reflect.get(target, method);
+            if (typeof value !== "function") return value;
+            return (...parameters: unknown[]): unknown => {
+              const { resource } = (parameters[0] ?? {}) as { resource?: string };
+              const call = () => Reflect.apply(value, target, parameters) as unknown;
+              if (method !== "create" || resource !== OBJECT_SYNCS.resource) return call();
+              return Promise.resolve(call()).then(call);
+            };
+          },
+        });
+      await using fixture = await startCloud(kubernetes, {}, silentLogger, late);
+      const identity = await newEdge(fixture);
+      await using edge = await connect(identity, undefined, fixture);
+      const pod = await fixture.kube.create(PODS, podOn(identity.node, `late-${identity.node}`), fixture.signal);
+      await edge.wait(of(`default/pod/${pod.metadata?.name}`));
+      while ((await version(identity.node, pod.metadata?.uid)) !== pod.metadata?.resourceVersion);
+    });
 
     test("W15: an object that is never acknowledged holds up no other", { timeout }, async () => {
       const { kube, signal } = shared;

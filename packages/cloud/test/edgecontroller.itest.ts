@@ -486,6 +486,12 @@ suite(
       assert.equal((await edge.ask(protocol.queryKubernetesCa())).content, "PEM");
     });
 
+    test("W43: a lease message whose resource is too short harms nobody", { timeout }, async () => {
+      edge.send(forge("update", "kube-node-lease/lease", { metadata: { name: NODE } }));
+      edge.send(forge("update", "lease", { metadata: { name: NODE } }));
+      await ask(forge("query", `kube-node-lease/lease/${NODE}`, null));
+    });
+
     test("what nobody has heard of is refused without harm", { timeout }, async () => {
       edge.send(forge("patch", "default/secret/sec", "{}"));
       edge.send(forge("insert", "default/rulestatus/x", {}));

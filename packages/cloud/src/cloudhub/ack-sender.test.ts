@@ -46,7 +46,7 @@ const say = (name: string, operation = "update", uid = name): Message => {
 };
 const ids = (messages: readonly Message[]) => messages.map(({ header }) => header.msg_id);
 
-test("sends at once, and is done with the acknowledgement", (context) => {
+test("W25: sends at once, and keeps nothing once it is acknowledged", (context) => {
   const { sender, sent, acknowledged } = setup(context);
   const message = say("a");
   sender.offer(message);

@@ -23,6 +23,7 @@ export interface NodeSessionDeps {
 export const CLOSE_REPLACED = 4001;
 export const CLOSE_SILENT = 4002;
 export const CLOSE_NODE_DELETED = 4003;
+export const CLOSE_NOT_READING = 4005;
 
 /** One connection of one node: what goes down to it, and what it has acknowledged. */
 export class NodeSession {
@@ -84,6 +85,9 @@ export class NodeSession {
     this.#deps.metrics.sent("once");
     this.link.send(message).catch((error: unknown) => {
       if (hasCode(error, "NotConnected")) return;
+      // An edge of ours that connects anew is told all that it is to know: better that than one message that is missing.
+      if (this.agreed !== undefined && hasCode(error, "QueueFull"))
+        return this.end("it does not read what we send", CLOSE_NOT_READING);
       this.#deps.metrics.dropped();
       const { operation, resource } = message.route;
       this.#deps.logger.warn({ operation, resource, error: toError(error) }, "message to the edge dropped");

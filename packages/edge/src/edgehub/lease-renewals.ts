@@ -40,6 +40,7 @@ export class LeaseRenewals {
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(request);
+      answer.resolve(); // nobody waits for it any more, whatever became of it
     }
   }
 

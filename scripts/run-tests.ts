@@ -8,6 +8,7 @@ import { finished } from "node:stream/promises";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import type { TestEvent } from "node:test/reporters";
+import { prepareKubeEdge } from "./prepare-kubeedge.ts";
 import { prepareKubernetes } from "./prepare-kubernetes.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -97,12 +98,14 @@ async function runSuite(files: string[], concurrency: number, tally: Tally): Pro
 }
 
 const pattern = longFaults ? "test/faults/" : process.argv[2];
+const isWanted = (file: string): boolean => pattern === undefined || file.includes(pattern);
 const tally: Tally = { passed: 0, failed: 0, skipped: 0, notes: [] };
 if (pattern === undefined) for (const check of CHECKS) await runCheck(check, tally);
 console.log(await prepareKubernetes());
+if (globSync("test/interop/*.e2e.ts", { cwd: root }).some(isWanted)) console.log(await prepareKubeEdge());
 for (const suite of SUITES) {
   const files = globSync([...suite.files], { cwd: root })
-    .filter((file) => pattern === undefined || file.includes(pattern))
+    .filter(isWanted)
     .toSorted();
   if (files.length > 0) console.log(`\n${suite.name}: ${files.length} files`);
   await runSuite(

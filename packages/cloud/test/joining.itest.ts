@@ -282,6 +282,56 @@ suite("joining, on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
     );
   });
 
+  test(
+    "a node that is locked out loses its session, and gets none, nor a certificate, until it is let in",
+    { timeout },
+    async () => {
+      const [node, other] = [newName(), newName()];
+      for (const name of [node, other]) await createNode(name);
+      const identity = await joinWith(await shared.token(), node);
+      await using edge = await StockEdge.connect(shared.cloud.ports.websocket, identity);
+      await using untouched = await StockEdge.connect(
+        shared.cloud.ports.websocket,
+        await joinWith(await shared.token(), other),
+      );
+      await kubernetes.kubectl(
+        "-n",
+        "kubeedge",
+        "create",
+        "configmap",
+        "locked-out-nodes",
+        `--from-literal=${node}=stolen`,
+      );
+      assert.deepEqual(await edge.closed, { code: 4004, reason: "locked out by an administrator" });
+      await assert.rejects(StockEdge.connect(shared.cloud.ports.websocket, identity), /403/);
+      const { ca, cert, key } = identity;
+      const ask = () =>
+        httpsGet(shared.cloud.ports.https, "/edge.crt", {
+          ca,
+          cert,
+          key,
+          headers: { NodeName: node },
+          body: signingRequest(`system:node:${node}`).der,
+        });
+      const refused = await ask();
+      assert.equal(refused.status, 403);
+      assert.match(
+        refused.body.toString(),
+        /is locked out of this cluster \(stolen\): take it out of ConfigMap kubeedge\/locked-out-nodes/,
+      );
+      await assert.rejects(joinWith(await shared.token(), node), /403.*locked out/);
+      assert.equal(untouched.socket.readyState, untouched.socket.OPEN);
+      // A replica that starts now knows it from the beginning.
+      await using fresh = await startCloud(kubernetes);
+      await assert.rejects(StockEdge.connect(fresh.cloud.ports.websocket, identity), /403/);
+
+      await kubernetes.kubectl("-n", "kubeedge", "delete", "configmap", "locked-out-nodes");
+      while ((await ask()).status !== 200);
+      await using again = await StockEdge.connect(shared.cloud.ports.websocket, identity);
+      assert.equal(again.socket.readyState, again.socket.OPEN);
+    },
+  );
+
   suite("task reports", () => {
     test(
       "W5, W37: only a node's certificate, and only about itself; and the answer is honest",

@@ -13,7 +13,7 @@ const request = (
   headers: { node_id: "edge-1", connectionuse: "msg", ...changes.headers },
   certificate: changes.certificate ?? subject("system:node:edge-1"),
 });
-const room = { connected: 1, connectedMax: 2, isConnected: () => false };
+const room = { connected: 1, connectedMax: 2, isConnected: () => false, whyLockedOut: () => undefined };
 
 test("a node with its own certificate comes in", () => assert.deepEqual(admit(request(), room), { node: "edge-1" }));
 
@@ -46,4 +46,11 @@ test("W3: the node limit refuses, and says when to come again; a node that retur
   assert.equal(refusal?.httpStatus, 503);
   assert.ok((refusal.retryAfterSeconds ?? 0) > 0);
   assert.equal(admit(request(), { ...full, isConnected: () => true }).refusal, undefined);
+});
+
+test("a node that an administrator keeps out is told so, and it is known whose certificate that was", () => {
+  const admission = admit(request(), { ...room, whyLockedOut: (node) => `${node} is locked out` });
+  assert.equal(admission.refusal?.httpStatus, 403);
+  assert.equal(admission.refusal.reason, "edge-1 is locked out");
+  assert.equal(admission.node, "edge-1");
 });

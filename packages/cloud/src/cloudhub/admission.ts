@@ -7,13 +7,15 @@ export interface SessionCount {
   readonly connected: number;
   readonly connectedMax: number;
   isConnected(node: string): boolean;
+  /** Why an administrator keeps this node out; undefined: nobody does. */
+  whyLockedOut(node: string): string | undefined;
 }
 
 export type Admission =
   | { readonly node: string; readonly refusal?: undefined }
   | {
       readonly refusal: LinkRefusal;
-      readonly code: "badRequest" | "notThatNode" | "nodeLimit";
+      readonly code: "badRequest" | "notThatNode" | "lockedOut" | "nodeLimit";
       /** Whose certificate it is, if a node's: nobody else is to blame. */
       readonly node: string | undefined;
     };
@@ -28,7 +30,11 @@ export function admit({ headers, certificate }: LinkRequest, sessions: SessionCo
   const { CN, O } = certificate.subject;
   const holder =
     (Array.isArray(O) ? O : [O]).includes(NODES_GROUP) && typeof CN === "string" ? nodeOfUser(CN) : undefined;
-  const refuse = (code: "badRequest" | "notThatNode", httpStatus: 400 | 403, reason: string): Admission => ({
+  const refuse = (
+    code: "badRequest" | "notThatNode" | "lockedOut",
+    httpStatus: 400 | 403,
+    reason: string,
+  ): Admission => ({
     code,
     node: holder,
     refusal: { httpStatus, reason },
@@ -45,6 +51,8 @@ export function admit({ headers, certificate }: LinkRequest, sessions: SessionCo
       403,
       `the certificate is for ${[CN].flat().join(", ")}, not for ${nodeUserName(node)}: give the host its old name, or remove the certificate and join under the new name`,
     );
+  const lockedOut = sessions.whyLockedOut(node);
+  if (lockedOut !== undefined) return refuse("lockedOut", 403, lockedOut);
   // A node that returns takes the place of its older session.
   if (sessions.connected >= sessions.connectedMax && !sessions.isConnected(node))
     return {

@@ -27,6 +27,7 @@ import { AgreedChannel } from "./agreed-channel.ts";
 import { HubMetrics } from "./hub-metrics.ts";
 import { Inboxes } from "./inboxes.ts";
 import { Joining, type JoiningConfig } from "./joining.ts";
+import { CLOSE_LOCKED_OUT } from "./locked-out-nodes.ts";
 import { CLOSE_NODE_DELETED, CLOSE_REPLACED, CLOSE_SILENT, NodeSession } from "./node-session.ts";
 import { type Claim, type NodeView, SessionClaims } from "./session-claims.ts";
 import type { SyncRecords } from "./sync-records.ts";
@@ -121,6 +122,7 @@ export class CloudHub extends Component {
       {
         ...this.#deps,
         isConnected: (node) => this.#sessions.has(node),
+        onLockedOut: (node) => this.#lockOut(node),
         onIdentity: (tls) => this.#websocket?.replaceIdentity(tls),
       },
       signal,
@@ -167,6 +169,7 @@ export class CloudHub extends Component {
       connected: this.#sessions.size + this.#entering,
       connectedMax: this.#config.nodeLimit,
       isConnected: (node) => this.#sessions.has(node),
+      whyLockedOut: (node) => this.#joining?.whyLockedOut(node),
     });
     if (admission.refusal === undefined) return this.#claim(admission.node, request);
     const { reason } = admission.refusal;
@@ -241,6 +244,13 @@ export class CloudHub extends Component {
     session.void();
     session.end("the node is at another cloudcore", CLOSE_REPLACED);
     this.#forget(session);
+  }
+
+  /** An administrator wants this node out, now. */
+  #lockOut(node: string): void {
+    const session = this.#sessions.get(node);
+    session?.void();
+    session?.end("locked out by an administrator", CLOSE_LOCKED_OUT);
   }
 
   async #watchEnd(session: NodeSession, logger: Logger): Promise<void> {

@@ -17,6 +17,8 @@ export interface IssueDeps {
   readonly edgeCertificateDays: number;
   /** Whether a node of this name has a session here. */
   readonly isConnected: (node: string) => boolean;
+  /** Why a node is to stay out, whatever it shows; undefined: it may come in. */
+  readonly whyLockedOut: (node: string) => string | undefined;
 }
 
 /** Only these nodes are CloudHub's; KubeEdge knows them by it, too. */
@@ -39,6 +41,8 @@ export async function issueEdgeCertificate(
   signal: AbortSignal,
 ): Promise<Buffer> {
   const { node } = caller;
+  const lockedOut = deps.whyLockedOut(node);
+  if (lockedOut !== undefined) throw Refusal.of("lockedOut", 403, lockedOut);
   const asked = readRequest(node, body);
   if (caller.kind === "token") {
     await expectFree(caller, deps, signal);

@@ -7,6 +7,7 @@ import { type CertificateFiles, loadCa } from "./pki/cloud-certificates.ts";
 import { ServerCertificate } from "./pki/server-certificate.ts";
 import { TokenGate } from "./pki/token-gate.ts";
 import { TokenKeeper } from "./pki/token-keeper.ts";
+import { LockedOutNodes } from "./locked-out-nodes.ts";
 import { RefusalEvents } from "./refusal-events.ts";
 
 export interface JoiningConfig {
@@ -25,6 +26,8 @@ export interface JoiningDeps {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly isConnected: (node: string) => boolean;
+  /** A node is to stay out from now on: its session must end. */
+  readonly onLockedOut: (node: string) => void;
   /** New connections are to see this from now on. */
   readonly onIdentity: (tls: TlsIdentity) => void;
 }
@@ -38,6 +41,7 @@ export class Joining extends Component {
   readonly #ca: CertificateAuthority;
   #server: ServerCertificate | undefined;
   #https: HttpsServer | undefined;
+  #lockedOut: LockedOutNodes | undefined;
 
   private constructor(config: JoiningConfig, deps: JoiningDeps, ca: CertificateAuthority) {
     super();
@@ -59,6 +63,7 @@ export class Joining extends Component {
       joining.#https?.replaceIdentity(tls);
       deps.onIdentity(tls);
     };
+    joining.#lockedOut = joining.#scope.use(await LockedOutNodes.start(deps, deps.onLockedOut, signal));
     joining.#server = joining.#scope.use(
       await ServerCertificate.start({ ...files, names, ca, onChange }, deps, signal),
     );
@@ -73,7 +78,9 @@ export class Joining extends Component {
     const ca = this.#ca;
     const tokens = new TokenGate({ ca, kube, clock, logger, sharedToken });
     const options = { host: https.address, port: https.port, tls: this.identity };
-    const deps = { ca, kube, clock, logger, metrics, edgeCertificateDays, isConnected, tokens, events: this.#events };
+    const whyLockedOut = (node: string) => this.whyLockedOut(node);
+    const issue = { ca, kube, clock, logger, edgeCertificateDays, isConnected, whyLockedOut };
+    const deps = { ...issue, metrics, tokens, events: this.#events };
     this.#https = this.#scope.use(await HttpsServer.start(options, deps, signal));
     // Last: who finds a token can join at once.
     if (sharedToken) this.#scope.use(await TokenKeeper.start(tokenRefreshHours, { kube, clock, logger, ca }, signal));
@@ -87,6 +94,11 @@ export class Joining extends Component {
 
   get port(): number {
     return this.#https?.port ?? 0;
+  }
+
+  /** @returns undefined: it may come in. */
+  whyLockedOut(node: string): string | undefined {
+    return this.#lockedOut?.why(node);
   }
 
   /** Tells in the cluster that a node with a certificate of ours was refused a session. */

@@ -11,6 +11,7 @@ export type RefusalCode =
   | "duplicateName"
   | "notAnEdgeNode"
   | "notRenewable"
+  | "lockedOut"
   | "tooManyRequests"
   | "tooLarge"
   | "notSupported";

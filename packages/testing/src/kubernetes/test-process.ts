@@ -9,24 +9,28 @@ const LOG_TAIL_CHARACTERS = 2_000;
 /** util-linux; with it the kernel ends the child even when we are killed. */
 const SETPRIV = "/usr/bin/setpriv";
 
+/** One listener for all of them, since a test may run many. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** A program that a test runs beside itself; its output goes to a file. It never outlives the test's process. */
 export class TestProcess implements AsyncDisposable {
   readonly logFile: string;
   /** Resolves when the program ended, with how. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
-  readonly #killOnExit: () => void;
 
   private constructor(name: string, child: ChildProcess, logFile: string) {
     this.#child = child;
     this.logFile = logFile;
     const ended = deferred<string>();
     this.ended = ended.promise;
+    running.add(child);
+    void ended.promise.then(() => running.delete(child));
     child.once("exit", (code, signal) => ended.resolve(`${name} ended: ${signal ?? `exit code ${code}`}`));
     child.once("error", (error) => ended.resolve(`${name} did not start: ${error.message}`));
-    this.#killOnExit = () => void child.kill("SIGKILL");
-    process.once("exit", this.#killOnExit);
-    child.once("exit", () => process.off("exit", this.#killOnExit));
   }
 
   static start(name: string, program: string, args: readonly string[], logFile: string): TestProcess {

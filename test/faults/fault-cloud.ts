@@ -46,6 +46,10 @@ export class FaultCloud implements AsyncDisposable {
     return this.#kube;
   }
 
+  get cloudCoreRuns(): boolean {
+    return this.#cloudCore?.running === true;
+  }
+
   get cloudCorePid(): number | undefined {
     return this.#cloudCore?.pid;
   }

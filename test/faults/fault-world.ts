@@ -86,6 +86,7 @@ export class FaultWorld implements AsyncDisposable {
       if (tried > last) [last, since] = [tried, performance.now()];
       if (performance.now() - since > STUCK_MS)
         throw new Error(`no progress after ${tried} messages\n${this.edge.logTail()}\n${this.cloud.logTail()}`);
+      if (!this.cloud.cloudCoreRuns) throw new Error(`cloudcore ended by itself\n${this.cloud.logTail()}`);
       if (!this.edge.running) throw new Error(`the agent ended by itself\n${this.edge.logTail()}`);
       await this.downstream.step();
       await delay(POLL_MS);

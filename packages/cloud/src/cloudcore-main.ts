@@ -23,6 +23,7 @@ import {
 import packageJson from "../package.json" with { type: "json" };
 import { CLOUDCORE_CONFIG_FILE } from "./cloudcore-config-file.ts";
 import { CLOUDCORE_SUPPORTED, localAddress, startCloudCore } from "./cloudcore.ts";
+import { startWhenReachable } from "./start-when-reachable.ts";
 
 const USAGE = `Usage: cloudcore [--config FILE] [--defaultconfig | --minconfig | --version]
        cloudcore doctor [--config FILE] [--output text|json]
@@ -82,7 +83,9 @@ async function run(file: string, host: HostFacts, logger: Logger): Promise<void>
     rateLimit: { qps, burst },
   });
   try {
-    await using cloudCore = await startCloudCore(config, { kube, logger, clock: systemClock }, life.signal);
+    const deps = { kube, logger, clock: systemClock };
+    const start = () => startCloudCore(config, deps, life.signal);
+    await using cloudCore = await startWhenReachable(start, deps, life.signal);
     logger.info({ ...cloudCore.ports }, "ready");
     giveBackMemory();
     await stopped.promise;

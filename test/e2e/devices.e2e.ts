@@ -92,7 +92,7 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
       await bed?.[Symbol.asyncDispose]();
     });
 
-    test("W2: a device's very first report reaches DeviceStatus", async () => {
+    test("devices W2: a device's very first report reaches DeviceStatus", async () => {
       await report({ temperature: "18.5", target: "21.5" });
       await reports("temperature", "18.5");
       await reports("target", "21.5");

@@ -124,7 +124,7 @@ const DMI_ONLY: StockDefect = {
 };
 
 const FIRST_REPORT_EMPTY: StockDefect = {
-  weakness: "W2: the first report of a property is stored without its value",
+  weakness: "devices W2: the first report of a property is stored without its value",
   run: async (bed) => {
     await using driver = await Driver.connect(bed);
     for (const [property, value] of [
@@ -140,7 +140,7 @@ const FIRST_REPORT_EMPTY: StockDefect = {
 };
 
 const OFFLINE_REPORT_LOST: StockDefect = {
-  weakness: "W13: what a device reports while the cloud is away is lost",
+  weakness: "devices W13: what a device reports while the cloud is away is lost",
   run: async (bed) => {
     await using driver = await Driver.connect(bed);
     await bed.cloud.kill();

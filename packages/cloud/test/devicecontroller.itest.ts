@@ -84,7 +84,7 @@ test("a device's life: membership, model, device; changes; leaving", options, ()
   }),
 );
 
-test("W1: a device without model harms nobody", options, () =>
+test("devices W1: a device without model harms nobody", options, () =>
   inNamespace(async (harness) => {
     await harness.start();
     harness.connect("n1");
@@ -101,24 +101,27 @@ test("W1: a device without model harms nobody", options, () =>
   }),
 );
 
-test("W6: a model that comes late or changes reaches the nodes that need it; another model is an insert", options, () =>
-  inNamespace(async (harness) => {
-    await harness.start();
-    harness.connect("n1");
-    await harness.device("d", "n1", "late");
-    assert.deepEqual(await harness.nextLines(2), ["update node/n1/membership", "insert node/n1/device/d"]);
-    await harness.model("late");
-    assert.deepEqual(await harness.nextLines(1), ["insert node/n1/devicemodel/late"]);
-    await harness.patch(DEVICE_MODELS, "late", { spec: { protocol: "q" } });
-    assert.deepEqual(await harness.nextLines(1), ["update node/n1/devicemodel/late"]);
-    await harness.model("other");
-    await harness.patch(DEVICES, "d", { spec: { deviceModelRef: { name: "other" } } });
-    assert.deepEqual(await harness.nextLines(3), [
-      "insert node/n1/devicemodel/other",
-      "update node/n1/device/d",
-      "delete node/n1/devicemodel/late",
-    ]);
-  }),
+test(
+  "devices W6: a model that comes late or changes reaches the nodes that need it; another model is an insert",
+  options,
+  () =>
+    inNamespace(async (harness) => {
+      await harness.start();
+      harness.connect("n1");
+      await harness.device("d", "n1", "late");
+      assert.deepEqual(await harness.nextLines(2), ["update node/n1/membership", "insert node/n1/device/d"]);
+      await harness.model("late");
+      assert.deepEqual(await harness.nextLines(1), ["insert node/n1/devicemodel/late"]);
+      await harness.patch(DEVICE_MODELS, "late", { spec: { protocol: "q" } });
+      assert.deepEqual(await harness.nextLines(1), ["update node/n1/devicemodel/late"]);
+      await harness.model("other");
+      await harness.patch(DEVICES, "d", { spec: { deviceModelRef: { name: "other" } } });
+      assert.deepEqual(await harness.nextLines(3), [
+        "insert node/n1/devicemodel/other",
+        "update node/n1/device/d",
+        "delete node/n1/devicemodel/late",
+      ]);
+    }),
 );
 
 test("a device moves from node to node; a node that is away is told everything on connecting", options, () =>
@@ -142,7 +145,7 @@ test("a device moves from node to node; a node that is away is told everything o
   }),
 );
 
-test("W4: the edge's question for its devices is answered with all of them, and confirmed", options, () =>
+test("devices W4: the edge's question for its devices is answered with all of them, and confirmed", options, () =>
   inNamespace(async (harness) => {
     await harness.device("d", "n1");
     await harness.start();
@@ -156,7 +159,7 @@ test("W4: the edge's question for its devices is answered with all of them, and 
   }),
 );
 
-test("W2: the first report is stored, with its metadata; then confirmed", options, () =>
+test("devices W2: the first report is stored, with its metadata; then confirmed", options, () =>
   inNamespace(async (harness) => {
     const device = await harness.device("d", "n1");
     await harness.start();
@@ -213,7 +216,7 @@ test("expected values, text content, states; what is not in the spec or was remo
   }),
 );
 
-test("W7: values of properties that the Device has no more are dropped", options, () =>
+test("devices W7: values of properties that the Device has no more are dropped", options, () =>
   inNamespace(async (harness) => {
     await harness.device("d", "n1");
     await harness.start();
@@ -266,7 +269,7 @@ test("an older version does not come after a newer one, until the node's next se
   }),
 );
 
-test("W7: what another program or replica writes meanwhile is not undone", options, () =>
+test("devices W7: what another program or replica writes meanwhile is not undone", options, () =>
   inNamespace(async (harness) => {
     await harness.device("d", "n1");
     await harness.start();
@@ -284,7 +287,7 @@ test("W7: what another program or replica writes meanwhile is not undone", optio
 );
 
 test(
-  "W8: a report of a device that is gone, of another node, or of no sense is confirmed and changes nothing",
+  "devices W8: a report of a device that is gone, of another node, or of no sense is confirmed and changes nothing",
   options,
   () =>
     inNamespace(async (harness) => {

@@ -256,7 +256,7 @@ suite(
     });
 
     test(
-      "pod status of older edges: one by one, each answered; unknown pods are to be forgotten (W18)",
+      "W18: pod status of older edges: one by one, each answered; unknown pods are to be forgotten",
       { timeout },
       async () => {
         const entry = (Name: string, UID: string | undefined, phase: string) => ({ Name, UID, Status: { phase } });

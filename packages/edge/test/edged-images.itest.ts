@@ -93,7 +93,7 @@ test("a pod that is deleted does not wait for a pull that hangs", options, async
 });
 
 for (const pullAlwaysFallsBackOffline of [false, true])
-  test(`W57: policy Always without the registry, fallback ${pullAlwaysFallsBackOffline}`, options, async () => {
+  test(`W-57: policy Always without the registry, fallback ${pullAlwaysFallsBackOffline}`, options, async () => {
     await using registry = await TestRegistry.start();
     await using edged = await startTestEdged(containerd, { pullAlwaysFallsBackOffline });
     const { meta } = edged;
@@ -106,7 +106,7 @@ for (const pullAlwaysFallsBackOffline of [false, true])
     else await waiting(edged, "offline", "ErrImagePull", "ImagePullBackOff");
   });
 
-test("W57: the fallback does not give what the registry refuses", options, async () => {
+test("W-57: the fallback does not give what the registry refuses", options, async () => {
   await using registry = await TestRegistry.start({ credentials: "user:right" });
   await using edged = await startTestEdged(containerd, { pullAlwaysFallsBackOffline: true });
   const { meta } = edged;

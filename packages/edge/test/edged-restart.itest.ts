@@ -42,7 +42,7 @@ test("an agent that restarts takes running containers over without touching them
   assert.deepEqual(told, [nothingNew], "nothing changed: it is only asked whether the pod still exists");
 });
 
-test("W22: what finished before the agent restarted is still known, and does not run again", options, async () => {
+test("W-22: what finished before the agent restarted is still known, and does not run again", options, async () => {
   const { meta } = edged;
   meta.apply(podOf("once", "echo -n done > /dev/termination-log; exit 5", { restartPolicy: "Never" }));
   await meta.untilPhase("once", "Failed");

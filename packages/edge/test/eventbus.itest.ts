@@ -44,7 +44,7 @@ test("external broker: reports come in, publications go out", options, async () 
 });
 
 test(
-  "W44: external broker: is reconnected and resubscribed; publications of the meantime arrive",
+  "devices W44: external broker: is reconnected and resubscribed; publications of the meantime arrive",
   options,
   async () => {
     await using broker = await TestMosquitto.start();
@@ -133,7 +133,7 @@ test("external broker: gives user name, password and client ids", options, async
   assert.equal(await twin.next(), `${REPORT} x`);
 });
 
-test("external broker: mutual TLS; W43: a missing file is named", options, async () => {
+test("external broker: mutual TLS; devices W43: a missing file is named", options, async () => {
   await using broker = await TestMosquitto.start((dir) => {
     makeCertificates(dir);
     return `allow_anonymous true\ncafile ${dir}/ca.crt\ncertfile ${dir}/server.crt\nkeyfile ${dir}/server.key\nrequire_certificate true`;

@@ -25,7 +25,7 @@ const RESOURCE = /^device\/([^/]+\/[^/]+)\/(twin\/edge_updated|state\/update)$/;
 
 /**
  * What edges report of their devices. Each report is confirmed once it is stored, and also when it never can be: the edge
- * would send it for ever (W8).
+ * would send it for ever (devices W8).
  */
 export class DeviceUpstream {
   readonly #deps: DeviceUpstreamDeps;

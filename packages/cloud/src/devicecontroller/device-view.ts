@@ -116,7 +116,7 @@ export class DeviceView extends Component {
   }
 }
 
-/** Key of the model that a device uses; a device without one is nobody's harm (W1). */
+/** Key of the model that a device uses; a device without one is nobody's harm (devices W1). */
 export function modelKey(device: Device): string | undefined {
   const name = device.spec?.deviceModelRef?.name;
   return name === undefined || name === "" ? undefined : `${device.metadata?.namespace}/${name}`;

@@ -14,7 +14,7 @@ const none = { twins: new Map(), state: {} };
 const cases: { name: string; status?: DeviceStatus; pending: Parameters<typeof planStatus>[2]; patch: unknown }[] = [
   { name: "nothing reported, nothing written", status: stored, pending: none, patch: undefined },
   {
-    name: "W2: the first report has its value",
+    name: "devices W2: the first report has its value",
     pending: report({ t: { actual: { value: "7", metadata: { timestamp: 5 } }, metadata: { type: "int" } } }),
     patch: { twins: [{ propertyName: "t", reported: { value: "7", metadata: { timestamp: "5", type: "int" } } }] },
   },
@@ -49,7 +49,7 @@ const cases: { name: string; status?: DeviceStatus; pending: Parameters<typeof p
     patch: undefined,
   },
   {
-    name: "W7: what the Device has no more goes with the next write",
+    name: "devices W7: what the Device has no more goes with the next write",
     status: { status: { twins: [{ propertyName: "gone", reported: { value: "1" } }] } },
     pending: none,
     patch: { twins: [] },

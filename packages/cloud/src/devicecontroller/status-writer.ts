@@ -115,7 +115,7 @@ export class StatusWriter extends Component {
     }
     if (patch === undefined) return;
     try {
-      // The twins are written whole, so they must be made from what there is: whoever wrote meanwhile is not undone (W7).
+      // The twins are written whole, so they must be made from what there is: whoever wrote meanwhile is not undone (devices W7).
       const { resourceVersion } = status.metadata ?? {};
       const body = { metadata: { resourceVersion, ...(annotations && { annotations }) }, status: patch };
       view.noteWritten(await kube.patch(DEVICE_STATUSES, parseKey(key), { type: "merge", body }, this.signal));

@@ -28,7 +28,7 @@ function reported(harness: TwinHarness): [resource: string, values: Record<strin
 /** Lets what was sent without waiting get out. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test("W13: tu-30: what was reported without the cloud is sent once it is there: newest values, one message a device", async () => {
+test("devices W13: tu-30: what was reported without the cloud is sent once it is there: newest values, one message a device", async () => {
   await using harness = new TwinHarness({ device: [device("a"), device("b")] });
   await harness.start();
   await report(harness, "a", "t", "1");
@@ -63,7 +63,7 @@ test("W13: tu-30: what was reported without the cloud is sent once it is there: 
   }
 });
 
-test("W13: reports that nobody confirmed survive a restart; confirmed ones are not sent again", async () => {
+test("devices W13: reports that nobody confirmed survive a restart; confirmed ones are not sent again", async () => {
   const dir = mkdtempSync(path.join(tmpdir(), "kedge-twin-"));
   try {
     const file = path.join(dir, "edge.db");
@@ -163,7 +163,7 @@ class ManualClock implements Clock {
   }
 }
 
-test("W14: what nobody confirms is sent again after 30 s, 60 s, 2 min … whatever else goes on, until it is confirmed", async () => {
+test("devices W14: what nobody confirms is sent again after 30 s, 60 s, 2 min … whatever else goes on, until it is confirmed", async () => {
   await using harness = new TwinHarness({ device: [device("a"), device("b")] });
   const clock = new ManualClock();
   await harness.start("edge-node-1", clock);
@@ -187,7 +187,7 @@ test("W14: what nobody confirms is sent again after 30 s, 60 s, 2 min … whatev
   assert.deepEqual(reported(harness), []);
 });
 
-test("W37: a device that reports faster than the cloud confirms does not fill the way: the newest goes, in one message", async () => {
+test("devices W37: a device that reports faster than the cloud confirms does not fill the way: the newest goes, in one message", async () => {
   await using harness = new TwinHarness({ device: [device("a"), device("b")] });
   await harness.start();
   harness.bus.notify("hub/connection", { connected: true });
@@ -211,7 +211,7 @@ test("W37: a device that reports faster than the cloud confirms does not fill th
   );
 });
 
-test("W40: a tombstone goes once the cloud knows of the removal", async () => {
+test("devices W40: a tombstone goes once the cloud knows of the removal", async () => {
   await using harness = new TwinHarness({ device: [device("a")] });
   await harness.start();
   harness.bus.notify("hub/connection", { connected: true });

@@ -131,7 +131,7 @@ test("a Device that is another node's now has left us; an older copy of it has n
     assert.equal(harness.tables().device.length, 0);
   }));
 
-test("W4: a device follows its object: neither a lost nor a late membership message harms it", () =>
+test("devices W4: a device follows its object: neither a lost nor a late membership message harms it", () =>
   withTwin(async (harness) => {
     const route = { source: "devicecontroller", group: "twin", operation: "update" };
     await send(harness, boiler("5", { setpoint: "60" }), "insert");
@@ -140,7 +140,7 @@ test("W4: a device follows its object: neither a lost nor a late membership mess
     assert.equal(harness.tables().device_twin[0]?.["expected"], "60");
   }));
 
-test("W5: at the start, stored Devices are compared with the twins: changes and deletions that were missed", async () => {
+test("devices W5: at the start, stored Devices are compared with the twins: changes and deletions that were missed", async () => {
   await using harness = new TwinHarness();
   {
     await using first = await harness.start();

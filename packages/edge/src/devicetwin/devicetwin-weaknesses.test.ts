@@ -33,7 +33,7 @@ const refused: [id: string, eventId: string, reason: RegExp][] = [
   ["tu-40", "evt-1", /^The key of twin must only include/],
 ];
 for (const [id, eventId, reason] of refused)
-  test(`W15: ${id}: a refusal goes to the device's own topic, with the event id if there is one`, async () => {
+  test(`devices W15: ${id}: a refusal goes to the device's own topic, with the event id if there is one`, async () => {
     const { steps, stored } = await runVector(vectorOf(id));
     const [publication, ...more] = steps[0]?.published ?? [];
     assert.equal(publication?.topic, RESULT);
@@ -45,7 +45,7 @@ for (const [id, eventId, reason] of refused)
     match(stored.device_twin, vectorOf(id).stored.device_twin);
   });
 
-test("W11: tu-34: an expected value without value is refused, and the next request is served", async () => {
+test("devices W11: tu-34: an expected value without value is refused, and the next request is served", async () => {
   const { steps } = await runVector(vectorOf("tu-34"));
   assert.deepEqual(
     steps.map(({ published }) => published.map(({ topic, payload }) => [topic, (payload as { code?: number }).code])),
@@ -61,7 +61,7 @@ test("W11: tu-34: an expected value without value is refused, and the next reque
 });
 
 for (const id of ["ts-10", "ts-14", "ts-16"])
-  test(`W11: ${id}: a sync with odd members harms nobody`, async () => {
+  test(`devices W11: ${id}: a sync with odd members harms nobody`, async () => {
     await using harness = new TwinHarness(vectorOf(id).stored);
     await harness.start();
     for (const { input } of vectorOf(id).steps) await harness.mqtt(input.topic ?? "", input.payload as object);
@@ -70,14 +70,14 @@ for (const id of ["ts-10", "ts-14", "ts-16"])
     assert.equal(harness.take().published[0]?.topic, RESULT);
   });
 
-test("W11: ts-10: a sync without metadata is of the stored type", async () => {
+test("devices W11: ts-10: a sync without metadata is of the stored type", async () => {
   const { stored, steps } = await runVector(vectorOf("ts-10"));
   assert.equal(stored.device_twin[0]?.["expected"], "30");
   assert.equal(stored.device_twin[0]["attr_type"], "int");
   assert.equal(steps[0]?.published[0]?.topic, `${UPDATE}/document`);
 });
 
-test("W11: ts-16: a refused sync tells the cloud the edge's version, though there is no value", async () => {
+test("devices W11: ts-16: a refused sync tells the cloud the edge's version, though there is no value", async () => {
   const { steps } = await runVector(vectorOf("ts-16"));
   const content = steps[0]?.toCloud[0]?.content as { twin: Record<string, MsgTwin> };
   assert.deepEqual(content.twin["temperature"], {
@@ -87,7 +87,7 @@ test("W11: ts-16: a refused sync tells the cloud the edge's version, though ther
   });
 });
 
-test("W12: ts-12: a sync of the hub reaches the device of its whole id", async () => {
+test("devices W12: ts-12: a sync of the hub reaches the device of its whole id", async () => {
   const { stored, steps } = await runVector(vectorOf("ts-12"));
   assert.equal(stored.device_twin[0]?.["expected"], "30");
   assert.deepEqual(
@@ -96,7 +96,7 @@ test("W12: ts-12: a sync of the hub reaches the device of its whole id", async (
   );
 });
 
-test("W40: ts-17: a removal of which one side is late changes nothing, in memory and database alike", async () => {
+test("devices W40: ts-17: a removal of which one side is late changes nothing, in memory and database alike", async () => {
   const { stored, steps } = await runVector(vectorOf("ts-17"));
   match(stored.device_twin, vectorOf("ts-17").stored.device_twin);
   const content = steps[0]?.toCloud[0]?.content as { twin: Record<string, MsgTwin> };
@@ -113,14 +113,14 @@ test("ts-07: a sync without version leaves no traces", async () => {
 });
 
 for (const id of ["tu-20", "tu-43"])
-  test(`W39: ${id}: removing what is not there is acknowledged, and that is all`, async () => {
+  test(`devices W39: ${id}: removing what is not there is acknowledged, and that is all`, async () => {
     const { steps, stored } = await runVector(vectorOf(id));
     match(steps[0]?.published, [{ topic: RESULT, payload: { event_id: "evt-1", timestamp: "$NOW_MS", twin: {} } }]);
     assert.deepEqual(steps[0]?.toCloud, []);
     match(stored.device_twin, vectorOf(id).stored.device_twin);
   });
 
-test("W39: a null for an unknown property does not end the request", async () => {
+test("devices W39: a null for an unknown property does not end the request", async () => {
   await using harness = new TwinHarness({ device: [SENSOR] });
   await harness.start();
   const twin = { a: null, b: { actual: { value: "1" } }, c: null };
@@ -141,7 +141,7 @@ test("tu-42: the type is checked for expected values, too", async () => {
 });
 
 for (const namespace of ["dev", "device", "events", "hw", "ice", "d", "twin", "update", "$hw"])
-  test(`W42: tu-33: a namespace called ${namespace} is only a name`, async () => {
+  test(`devices W42: tu-33: a namespace called ${namespace} is only a name`, async () => {
     const device = { ...SENSOR, id: `${namespace}/sensor-01` };
     await using harness = new TwinHarness({ device: [device] });
     await harness.start();
@@ -152,34 +152,34 @@ for (const namespace of ["dev", "device", "events", "hw", "ice", "d", "twin", "u
   });
 
 for (const node of ["node", "no", "$hw", "device"])
-  test(`W42: a node called ${node} is only a name`, async () => {
+  test(`devices W42: a node called ${node} is only a name`, async () => {
     await using harness = new TwinHarness({ device: [SENSOR] });
     await harness.start(node);
     await harness.mqtt(`$hw/events/node/${node}/membership/get`, { event_id: "e" });
     assert.equal(harness.take().published[0]?.topic, `$hw/events/node/${node}/membership/get/result`);
   });
 
-test("W33: me-04: adding a known device again says nothing", async () => {
+test("devices W33: me-04: adding a known device again says nothing", async () => {
   const { steps, stored } = await runVector(vectorOf("me-04"));
   assert.deepEqual(steps[0], { published: [], toCloud: [] });
   assert.equal(stored.device.length, 1);
 });
 
-test("W33: me-05: attributes of a known device are taken over without a complaint about twins", async () => {
+test("devices W33: me-05: attributes of a known device are taken over without a complaint about twins", async () => {
   const vector = vectorOf("me-05");
   const { steps, stored } = await runVector(vector);
   match(steps[0]?.published, (vector.steps[0]?.expect.published ?? []).slice(0, 1));
   match(stored.device_attr, vector.storedAfter.device_attr);
 });
 
-test("W35: st-02: when a device was last on line is kept when it goes off line", async () => {
+test("devices W35: st-02: when a device was last on line is kept when it goes off line", async () => {
   const { steps, stored } = await runVector(vectorOf("st-02"));
   assert.equal(stored.device[0]?.["last_online"], "2024-01-01T00:00:00Z");
   const payload = steps[0]?.published[0]?.payload as { device: unknown };
   assert.deepEqual(payload.device, { name: "sensor-01", state: "offline", lastOnlineTime: "2024-01-01T00:00:00Z" });
 });
 
-test("W36: reports of one device, sent without waiting, are applied in order", async () => {
+test("devices W36: reports of one device, sent without waiting, are applied in order", async () => {
   await using harness = new TwinHarness({ device: [SENSOR] });
   await harness.start();
   const count = 200;
@@ -197,7 +197,7 @@ test("W36: reports of one device, sent without waiting, are applied in order", a
   assert.equal(harness.tables().device_twin[0]?.["actual_version"], `{"cloud":0,"edge":${count}}`);
 });
 
-test("W41: a property called __proto__ is only a property", async () => {
+test("devices W41: a property called __proto__ is only a property", async () => {
   await using harness = new TwinHarness({ device: [SENSOR] });
   await harness.start();
   await harness.mqtt(UPDATE, '{"event_id":"e","twin":{"__proto__":{"actual":{"value":"x"}}}}');

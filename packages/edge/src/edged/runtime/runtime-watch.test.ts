@@ -92,7 +92,7 @@ test("tells of each pod once, and again when it looks different", options, async
   passTime();
 });
 
-test("W59: a runtime with events is listed seldom, one without is polled", options, async () => {
+test("W-59: a runtime with events is listed seldom, one without is polled", options, async () => {
   for (const [events, pollMs] of [
     [silent, EDGED_CONFIG_DEFAULTS.relistIntervalMs],
     [unimplemented, 1_000],

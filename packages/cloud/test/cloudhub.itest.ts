@@ -524,6 +524,10 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
     const metrics = await (await get("/metrics")).text();
     assert.match(metrics, /^KubeEdge_CloudHub_connected_nodes \d+$/m);
     assert.match(metrics, /^kedge_cloudhub_refused_total\{reason="notThatNode"\} \d+$/m);
+    assert.match(metrics, /^kedge_cloudhub_traffic_bytes_total\{direction="out",resource="pod"\} \d+$/m);
+    assert.match(metrics, /^kedge_cloudhub_traffic_bytes_total\{direction="in",resource="keepalive"\} \d+$/m);
+    for (const load of ["opening", "waiting", "cut", "sent_away"])
+      assert.match(metrics, new RegExp(`^kedge_cloudhub_${load} \\d+$`, "m"));
     assert.equal((await get("/debug")).status, 404);
   });
 });

@@ -18,6 +18,7 @@ import {
   type LinkAdmission,
   type LinkRefusal,
   type LinkRequest,
+  type ServerLoad,
   type WebSocketLink,
   WebSocketServer,
 } from "@kedge/transport";
@@ -61,6 +62,7 @@ interface Admitted {
 
 /** How often silent sessions are looked for. */
 const SWEEP_MS = 1_000;
+const NO_LOAD: ServerLoad = { handshaking: 0, waiting: 0, cut: 0, sentAway: 0 };
 const TAKEN_MEANWHILE: LinkRefusal = {
   httpStatus: 503,
   reason: "another cloudcore let this node in at the same moment: try again",
@@ -91,7 +93,7 @@ export class CloudHub extends Component {
     super();
     this.#config = config;
     this.#deps = deps;
-    this.#metrics = new HubMetrics(deps.metrics);
+    this.#metrics = new HubMetrics(deps.metrics, () => this.#websocket?.load ?? NO_LOAD);
     const claims = new SessionClaims({ ...deps, onLost: (session) => this.#lose(session) });
     this.#claims = this.#scope.use(claims);
     const confirm = (session: NodeSession) => claims.confirm(session);
@@ -147,6 +149,7 @@ export class CloudHub extends Component {
         writeTimeoutMs,
         // An edge beats twice in this time. Half-open links end within 1.5 beats; the sweep finds edges that only answer pings.
         pingAfterMs: keepaliveMs / 2,
+        onTraffic: this.#metrics.onTraffic,
         admit: (request) => this.#admit(request),
         onLink: (link, request) => this.#open(link, request),
       },

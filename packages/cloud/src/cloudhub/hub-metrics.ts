@@ -1,4 +1,5 @@
 import type { Counter, Histogram, Metrics } from "@kedge/runtime";
+import type { ServerLoad, TrafficHook } from "@kedge/transport";
 
 /** What CloudHub counts. */
 export class HubMetrics {
@@ -10,9 +11,33 @@ export class HubMetrics {
   readonly #refused: Counter<"reason">;
   readonly #known: Counter;
   readonly #repeated: Counter;
+  readonly #traffic: Counter<"direction" | "resource">;
+  readonly onTraffic: TrafficHook = (direction, resource, bytes) => this.#traffic.add(bytes, { direction, resource });
 
-  constructor(metrics: Metrics) {
+  /** @param load of port 10000, whenever it is asked for. */
+  constructor(metrics: Metrics, load: () => ServerLoad) {
     const name = (rest: string) => `kedge_cloudhub_${rest}`;
+    this.#traffic = metrics.counter({
+      name: name("traffic_bytes_total"),
+      help: "Bytes on the links to edges, with WebSocket's headers, by type of resource; in: what edges say.",
+      labels: ["direction", "resource"],
+    });
+    metrics.gauge(
+      { name: name("opening"), help: "Connections to port 10000 whose handshake is under way." },
+      () => load().handshaking,
+    );
+    metrics.gauge(
+      { name: name("waiting"), help: "Connections to port 10000 that wait for their handshake." },
+      () => load().waiting,
+    );
+    metrics.gauge(
+      { name: name("cut"), help: "Connections to port 10000 cut before they were links, since the start." },
+      () => load().cut,
+    );
+    metrics.gauge(
+      { name: name("sent_away"), help: "Sessions sent away with a time to return, since the start." },
+      () => load().sentAway,
+    );
     this.#sent = metrics.counter({
       name: name("sent_total"),
       help: "Messages for edges, by how they are sent.",

@@ -36,6 +36,7 @@ export const CLOUDCORE_SUPPORTED: ReadonlySet<string> = new Set([
   "modules.cloudHub.enable",
   "modules.cloudHub.websocket.enable",
   "modules.cloudHub.https.enable",
+  "modules.cloudHub.authorization.enable", // always on, whatever the file says
   "modules.edgeController.enable",
   "modules.deviceController.enable",
   "modules.syncController.enable",

@@ -30,9 +30,14 @@ export async function readToken(kube: KubeClient, signal: AbortSignal): Promise<
 
 function noToken(what: string, cause?: unknown): KeadmError {
   const name = `${SECRET.namespace}/${SECRET.name}`;
-  return new KeadmError("NotFound", name, `Secret ${name} ${what}: cloudcore makes it when it starts; is it running?`, {
-    cause,
-  });
+  return new KeadmError(
+    "NotFound",
+    name,
+    `Secret ${name} ${what}: cloudcore makes it when it starts, unless modules.cloudHub.sharedToken is false; take one of your own with keadm token create`,
+    {
+      cause,
+    },
+  );
 }
 
 function expiry(token: string): string | undefined {

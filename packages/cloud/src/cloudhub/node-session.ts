@@ -32,7 +32,9 @@ export class NodeSession {
   readonly epoch: number;
   readonly link: WebSocketLink;
   readonly #deps: NodeSessionDeps;
-  readonly #sender: AckSender;
+  /** Only while there is something to say: of thousands of nodes most have heard all. */
+  #sender: AckSender | undefined;
+  #ended = false;
   /** What is beyond KubeEdge's protocol; only with an edge of ours. */
   readonly agreed: AgreedChannel | undefined;
   #void: AbortController | undefined;
@@ -49,14 +51,6 @@ export class NodeSession {
     this.agreed = deps.agreed;
     this.#deps = deps;
     this.#heardAt = deps.clock.monotonic();
-    this.#sender = new AckSender({
-      clock: deps.clock,
-      logger: deps.logger,
-      prepare: (message) => this.#prepare(message),
-      send: (message) => link.send(message),
-      acknowledged: (message, afterMs) => this.#acknowledged(message, afterMs),
-      retried: () => deps.metrics.retried(),
-    });
   }
 
   /** How long nothing was heard of the node; 0 while we do not listen. */
@@ -66,7 +60,7 @@ export class NodeSession {
 
   /** Objects that the node has not acknowledged. */
   get unacknowledged(): number {
-    return this.#sender.size;
+    return this.#sender?.size ?? 0;
   }
 
   heard(): void {
@@ -78,7 +72,21 @@ export class NodeSession {
     const message = withWireResource(internal);
     if (!requiresAck(message)) return this.#sendOnce(message);
     if (this.#isKnown(message)) return;
+    if (this.#ended) return;
+    this.#sender ??= this.#newSender();
     if (this.#sender.offer(message)) this.#deps.metrics.sent("acknowledged");
+  }
+
+  #newSender(): AckSender {
+    const { clock, logger, metrics } = this.#deps;
+    return new AckSender({
+      clock,
+      logger,
+      prepare: (message) => this.#prepare(message),
+      send: (message) => this.link.send(message),
+      acknowledged: (message, afterMs) => this.#acknowledged(message, afterMs),
+      retried: () => metrics.retried(),
+    });
   }
 
   #sendOnce(message: Message): void {
@@ -122,11 +130,14 @@ export class NodeSession {
   }
 
   acknowledge(id: string | undefined): void {
-    if (id !== undefined) this.#sender.acknowledge(id);
+    const sender = this.#sender;
+    if (id === undefined || sender === undefined) return;
+    sender.acknowledge(id);
+    if (sender.size === 0 && this.#sender === sender) this.#sender = undefined;
   }
 
   refuse(id: string | undefined, reason: unknown): void {
-    if (id !== undefined) this.#sender.refuse(id, reason);
+    if (id !== undefined) this.#sender?.refuse(id, reason);
   }
 
   /** Whether the edge waits to hear that the message is done. */
@@ -173,7 +184,9 @@ export class NodeSession {
 
   /** Ends the session; the link may live on for its closing handshake. Nothing of it counts any more. */
   end(reason: string, code: number): void {
-    this.#sender.stop();
+    this.#ended = true;
+    this.#sender?.stop();
+    this.#sender = undefined;
     if (this.agreed !== undefined) {
       this.agreed.close();
       this.void(); // what is not done comes again; a stock edge would not say it again

@@ -473,6 +473,58 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       },
     );
 
+    /** As another cloudcore has left it: this node holds an object, in no version. */
+    const recordOf = async (node: string, apiVersion: string, kind: string, name: string, uid: string) => {
+      const metadata = { namespace: "default", name: `${node}.${uid}` };
+      const spec = { objectAPIVersion: apiVersion, objectKind: kind, objectName: name };
+      return shared.kube.create(OBJECT_SYNCS, { metadata, spec }, shared.signal);
+    };
+
+    test(
+      "W28: records of nodes that are not here are left alone; of those that are, each is looked after",
+      {
+        timeout,
+      },
+      async () => {
+        const { kube, signal } = shared;
+        const [away, here] = [await newEdge(), await newEdge()];
+        for (const { node } of [away, here]) await recordOf(node, "v1", "Pod", `gone-${node}`, "a-uid");
+        await using edge = await connect(here);
+        const { content } = await edge.wait(of(`default/pod/gone-${here.node}`, "delete"));
+        assert.equal((content as { metadata: { uid: string } }).metadata.uid, "a-uid");
+        assert.ok(!edge.received.some(of(`default/pod/gone-${away.node}`)));
+        await kube.get(OBJECT_SYNCS, { namespace: "default", name: `${away.node}.a-uid` }, signal);
+      },
+    );
+
+    test("W30: a kind whose plural nobody can guess is compared, too", { timeout }, async () => {
+      const { kube, signal } = shared;
+      const group = "gateway.test";
+      const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
+      const definition = {
+        apiVersion: "apiextensions.k8s.io/v1",
+        kind: "CustomResourceDefinition",
+        metadata: { name: `gateways.${group}` },
+        spec: {
+          group,
+          scope: "Namespaced",
+          names: { plural: "gateways", singular: "gateway", kind: "Gateway", listKind: "GatewayList" },
+          versions: [{ name: "v1", served: true, storage: true, schema }],
+        },
+      };
+      await kube.raw("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", signal, definition);
+      const gateway = { apiVersion: `${group}/v1`, kind: "Gateway", metadata: { name: "g" } };
+      let created = { status: 0, body: "" };
+      while (created.status !== 201)
+        created = await kube.raw("POST", `/apis/${group}/v1/namespaces/default/gateways`, signal, gateway);
+      const { metadata } = JSON.parse(created.body) as { metadata: { uid: string } };
+      const identity = await newEdge();
+      await recordOf(identity.node, `${group}/v1`, "Gateway", "g", metadata.uid);
+      await using edge = await connect(identity);
+      const pushed = await edge.wait(of("default/gateway/g", "update"));
+      assert.equal((pushed.content as { metadata: { uid: string } }).metadata.uid, metadata.uid);
+    });
+
     test("another cloudcore goes on where the first one ended", { timeout }, async () => {
       const identity = await newEdge();
       const { node } = identity;

@@ -187,6 +187,25 @@ test("devices W14: what nobody confirms is sent again after 30 s, 60 s, 2 min â€
   assert.deepEqual(reported(harness), []);
 });
 
+test("W45: which devices the node has is asked once a connection, and not again though nobody confirms it", async () => {
+  await using harness = new TwinHarness({ device: [device("a")] });
+  const clock = new ManualClock();
+  await harness.start("edge-node-1", clock);
+  const asked = () =>
+    harness.take().toCloud.filter(({ route }) => (route as { resource: string }).resource === "membership/detail")
+      .length;
+  for (let connections = 0; connections < 3; connections += 1) {
+    harness.bus.notify("hub/connection", { connected: true });
+    await settled();
+    assert.equal(asked(), 1);
+    await clock.advance(30 * 60_000);
+    assert.equal(asked(), 0);
+    harness.bus.notify("hub/connection", { connected: false });
+  }
+  await clock.advance(30 * 60_000);
+  assert.equal(asked(), 0);
+});
+
 test("devices W37: a device that reports faster than the cloud confirms does not fill the way: the newest goes, in one message", async () => {
   await using harness = new TwinHarness({ device: [device("a"), device("b")] });
   await harness.start();

@@ -336,6 +336,31 @@ describe("upstream", () => {
     assert.equal(bed.cloud.received.filter(({ content }) => content === "one").length, 1, "and is not sent again");
   });
 
+  test("W48: after many links only the newest one is written to, each message once and in order", async () => {
+    await using bed = await hubBed();
+    hurry(bed);
+    await bed.start();
+    for (let links = 1; links <= 20; links += 1) {
+      await bed.cloud.until(() => bed.cloud.links.length === links);
+      await bed.connected.promise;
+      if (links === 20) break;
+      bed.cloud.link.terminate("cut");
+      await bed.disconnected.promise;
+    }
+    const { link } = bed.cloud;
+    const senders = new Set<unknown>();
+    bed.cloud.onMessage = ({ route }, from) => void (route.operation === "upload" && senders.add(from));
+    const contents = Array.from({ length: 50 }, (_, n) => String(n));
+    for (const content of contents) await bed.upload(content);
+    const uploads = () => bed.cloud.received.filter(({ route }) => route.operation === "upload");
+    await bed.cloud.until(() => uploads().some(({ content }) => content === contents.at(-1)));
+    assert.deepEqual(
+      uploads().map(({ content }) => content),
+      contents,
+    );
+    assert.deepEqual([...senders], [link]);
+  });
+
   test("an ack is never kept: it belongs to its session", async () => {
     await using bed = await hubBed();
     await bed.cloud.close();

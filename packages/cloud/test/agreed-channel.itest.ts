@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, suite, test } from "node:test";
 import { type Event, EVENTS, type Node, NODES } from "@kedge/kube";
-import { createEvent, type Message, patchEvent } from "@kedge/protocol";
+import { createEvent, type Message, newMessage, patchEvent } from "@kedge/protocol";
 import { type Logger, silentLogger } from "@kedge/runtime";
 import { TestKubernetes } from "@kedge/testing";
+import { MESSAGES_AT_ONCE_MAX, MESSAGES_PER_SECOND_MAX } from "../src/cloudhub/message-rate.ts";
 import { AgreedEdge } from "./agreed-edge.ts";
 import { type CloudFixture, failingKube, startCloud, startKubernetes } from "./cloud-fixture.ts";
 import { type EdgeIdentity, join, StockEdge } from "./stock-edge.ts";
@@ -165,6 +166,40 @@ suite(
       await edge.untilApplied(2);
       await stored("e2");
       await assert.rejects(stored("e1"), { code: "NotFound" });
+    });
+
+    test("an event that may be said again does not lose count", { timeout }, async () => {
+      const identity = await newNode();
+      const count = (counted: number) =>
+        patchEvent(eventOf(identity.node, "g", counted), JSON.stringify({ count: counted }));
+      {
+        await using edge = await connect(identity);
+        edge.say(createEvent(eventOf(identity.node, "g")), 1);
+        edge.say(count(5), 5);
+        await edge.untilApplied(5);
+      }
+      // A cloudcore that does not know the stream, as after a restart.
+      await using edge = await connect(identity, { stream: randomUUID(), sent: 5 });
+      edge.say(createEvent(eventOf(identity.node, "g")), 1);
+      edge.say(count(2), 2);
+      await edge.untilApplied(2);
+      assert.equal((await stored("g")).count, 5);
+      edge.say(count(6), 6);
+      await edge.untilApplied(6);
+      assert.equal((await stored("g")).count, 6);
+    });
+
+    test("a node that speaks too fast is read more slowly, and loses nothing", { timeout }, async () => {
+      const identity = await newNode();
+      await using edge = await connect(identity);
+      const messages = MESSAGES_AT_ONCE_MAX + MESSAGES_PER_SECOND_MAX;
+      const started = performance.now();
+      // What nobody works on is done at once: only the rate holds it up.
+      const nothing = newMessage({ source: "bus", group: "user", operation: "upload", resource: "t", content: "" });
+      for (let seq = 1; seq <= messages; seq += 1) edge.say(nothing, seq);
+      await edge.untilApplied(messages);
+      assert.ok(performance.now() - started > 800);
+      assert.ok(edge.link.open);
     });
 
     test("tells in few frames how far it is", { timeout }, async () => {

@@ -109,7 +109,18 @@ test("an agent that gives up leaves its last words, and the next one takes them 
   assert.ok(!existsSync(file));
 });
 
-test("a taken port is a warning, and the agent does its work", TIMEOUT, async () => {
+test("W-11: without a port the agent tells nobody how it is, and does its work", TIMEOUT, async () => {
+  await using cloud = await TestCloud.start();
+  await using agent = new EdgeCoreProcess();
+  agent.writeConfig(cloud);
+  withPort(agent, 0);
+  agent.start();
+  await cloud.message("keepalive", "node");
+  assert.equal(await agent.end("SIGTERM"), 0);
+  assert.doesNotMatch(agent.stderr, /cannot listen/);
+});
+
+test("W-11: a taken port is a warning, and the agent does its work", TIMEOUT, async () => {
   const taken = createServer().listen(0, "127.0.0.1");
   await once(taken, "listening");
   const address = taken.address();

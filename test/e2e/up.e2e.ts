@@ -91,7 +91,9 @@ async function doctorsFindAllWell(): Promise<void> {
 }
 
 after(async () => {
-  if (existsSync(stateDir)) await run(kedge, ["down", "--purge", "--state-dir", stateDir]).catch(() => undefined);
+  for (const dir of [stateDir, join(parent, "mine")])
+    // what a test that failed may have left running
+    if (existsSync(dir)) await run(kedge, ["down", "--purge", "--state-dir", dir]).catch(() => undefined);
   rmSync(parent, { recursive: true, force: true });
 });
 

@@ -142,7 +142,7 @@ suite("weaknesses of the channel", { skip: TestKubernetes.missing(), timeout: 30
       await edge.wait(of(`default/pod/${gone.name}`, "delete"));
       await edge.wait(of(`default/pod/stale-${node}`));
       const stored = async () => (await kube.list(OBJECT_SYNCS, { namespace: "default" }, signal)).items;
-      while ((await stored()).some(({ metadata }) => metadata.name === recordName(node, gone.uid)));
+      while ((await stored()).some(({ metadata }) => metadata?.name === recordName(node, gone.uid)));
       assert.equal(edge.received.filter(of(`default/pod/${gone.name}`)).length, 1);
       assert.equal(edge.received.filter(of(`default/pod/stale-${node}`)).length, 1);
     },

@@ -1,3 +1,4 @@
+import { compareResourceVersions } from "@kedge/kube";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { migrate } from "@kedge/sqlite";
 import type { Incarnation } from "./plan-store.ts";
@@ -84,13 +85,15 @@ export class MetaRepository {
     return this.#remove.run(key).changes > 0;
   }
 
-  /** Remembers that the object with this UID is gone as of this version. */
+  /** Remembers that copies of the object with this UID up to this version are late; what is remembered only grows. */
   bury(uid: string, resourceVersion: string): void {
-    this.#bury.run(uid, resourceVersion);
+    const buried = this.buriedVersion(uid);
+    const grows = compareResourceVersions(resourceVersion, buried) >= 0;
+    this.#bury.run(uid, grows || buried === undefined ? resourceVersion : buried);
     this.#forget.run();
   }
 
-  /** The version given to {@link bury}, if it is still remembered. */
+  /** The latest version given to {@link bury}, if it is still remembered. */
   buriedVersion(uid: string): string | undefined {
     return this.#buried.get(uid)?.["resource_version"] as string | undefined;
   }

@@ -4,7 +4,7 @@ import type { Logger } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import type { EdgeBus } from "../edge-messages.ts";
 import type { MetaRepository } from "./meta-repository.ts";
-import { type Incarnation, isDeadPredecessor, planRemove, planStore } from "./plan-store.ts";
+import { type Incarnation, lateUpTo, planRemove, planStore } from "./plan-store.ts";
 import { tokenRowBelongsTo } from "./token-row.ts";
 
 function incarnationOf(object: KubeObject): Incarnation {
@@ -56,7 +56,8 @@ export class MetaStore {
       if (options.update === true && (stored === undefined || stored.uid !== arrived.uid)) return false;
       const buried = arrived.uid === undefined ? undefined : this.#repository.buriedVersion(arrived.uid);
       if (planStore(stored, arrived, buried) === "stale") return false;
-      if (stored !== undefined && isDeadPredecessor(stored, arrived)) this.#bury(row, stored);
+      const resourceVersion = stored && lateUpTo(stored, arrived);
+      if (resourceVersion !== undefined) this.#bury(row, { uid: stored?.uid, resourceVersion });
       this.#repository.put({ key: row, type, value: JSON.stringify(object) });
       return true;
     });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { compareResourceVersions } from "@kedge/kube";
-import { type Incarnation, isDeadPredecessor, planRemove, planStore } from "./plan-store.ts";
+import { type Incarnation, lateUpTo, planRemove, planStore } from "./plan-store.ts";
 
 const at = (uid: string | undefined, resourceVersion: string | undefined): Incarnation => ({ uid, resourceVersion });
 
@@ -61,6 +61,7 @@ test("W36: whatever the order and number of copies, the row ends at what came la
     fc.property(stories, ([steps, copies]) => {
       let row: { uid: string; version: string } | undefined;
       const buried = new Map<string, string>();
+      const newest = new Map<string, string>();
       const bury = (uid: string, version: string) => {
         if (compareResourceVersions(version, buried.get(uid)) > 0) buried.set(uid, version);
       };
@@ -70,9 +71,11 @@ test("W36: whatever the order and number of copies, the row ends at what came la
           bury(uid, version);
           if (planRemove(stored, at(uid, version)) === "remove") row = undefined;
         } else if (planStore(stored, at(uid, version), buried.get(uid)) === "store") {
-          if (row !== undefined && isDeadPredecessor(at(row.uid, row.version), at(uid, version)))
-            bury(row.uid, row.version);
+          const late = stored && lateUpTo(stored, at(uid, version));
+          if (row !== undefined && late !== undefined) bury(row.uid, late);
           row = { uid, version };
+          assert.ok(compareResourceVersions(version, newest.get(uid)) >= 0, "no life goes back");
+          newest.set(uid, version);
         }
       };
       // First hostile copies in any order, then everything once more in the cluster's own order, as a resync does.

@@ -27,11 +27,17 @@ export function planStore(
 }
 
 /**
- * Whether the object that an arrival of another UID replaces is dead for sure, so that its late copies can be kept out. If
- * the arrival is the older one, it may itself be a late copy, and what it replaces will come again.
+ * Up to which version late copies of the object that an arrival of another UID replaces are to be kept out. If the arrival is
+ * newer, what it replaces is dead. If it is older it may itself be a late copy: then what it replaces may come back as it
+ * was, but no older.
+ *
+ * @returns `undefined`: nothing is known to be late.
  */
-export function isDeadPredecessor(stored: Incarnation, arrived: Incarnation): boolean {
-  return stored.uid !== arrived.uid && compareResourceVersions(arrived.resourceVersion, stored.resourceVersion) > 0;
+export function lateUpTo(stored: Incarnation, arrived: Incarnation): string | undefined {
+  const { uid, resourceVersion } = stored;
+  if (uid === arrived.uid || resourceVersion === undefined || !/^\d{1,20}$/.test(resourceVersion)) return undefined;
+  const newer = compareResourceVersions(arrived.resourceVersion, resourceVersion) > 0;
+  return newer ? resourceVersion : String(BigInt(resourceVersion) - 1n);
 }
 
 /** Whether a deletion means the row that we have. Without a UID it means whatever has the name, as KubeEdge's does. */

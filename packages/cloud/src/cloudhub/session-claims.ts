@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { compareResourceVersions, type Node, NODES } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
 import { type Clock, hasCode, type Logger, toError } from "@kedge/runtime";
-import { isAway } from "../may-heal.ts";
+import { isAway, mayHeal } from "../may-heal.ts";
 import type { NodeSession } from "./node-session.ts";
 import { CLOUDCORE_ANNOTATION, formatMark, readMark, SESSION_ANNOTATION, sessionEpoch } from "./session-mark.ts";
 
@@ -144,14 +144,14 @@ export class SessionClaims implements Disposable {
    * Asks the API server itself whether the session is the newest, before work is done that has waited for long: while it was
    * away, our view has stood still.
    *
-   * @throws if the API server cannot tell, or the session has just been lost.
+   * @throws if the API server cannot tell now, or the session has just been lost.
    */
   async confirm(session: NodeSession): Promise<void> {
     const { kube } = this.#deps;
     try {
       this.#nodeChanged(await kube.get(NODES, { name: session.node }, session.signal));
     } catch (error) {
-      if (!hasCode(error, "NotFound")) throw error;
+      if (mayHeal(error)) throw error; // else it will never tell: the work is not to suffer for that
     }
     session.signal.throwIfAborted();
   }

@@ -1,6 +1,6 @@
 /**
  * `./kedge bench [NAME] [--plane embedded|kubernetes] [--seconds N]`: measures on a control plane and a node of its own
- * and prints one JSON line a figure. Targets: docs/PERFORMANCE.md.
+ * and prints one JSON line a figure. Targets: docs/PERFORMANCE.md; options of the fleet: bench/fleet/README.md.
  */
 import { parseArgs } from "node:util";
 import { toError } from "@kedge/runtime";
@@ -31,7 +31,7 @@ function readArguments() {
     });
   } catch (error) {
     console.error(
-      `kedge: ${toError(error).message}; usage: ./kedge bench [NAME] [--plane embedded|kubernetes] [--seconds N]`,
+      `kedge: ${toError(error).message}; usage: ./kedge bench [NAME] [--plane embedded|kubernetes] [--seconds N]; what the fleet takes: bench/fleet/README.md`,
     );
     process.exit(1);
   }
@@ -54,7 +54,10 @@ function fleetOptions() {
   if (only !== undefined && FLEET_PARTS[only] === undefined)
     throw new Error(`--only takes one of ${Object.keys(FLEET_PARTS).join(", ")}, not '${only}'`);
   if (protocol !== "stock" && protocol !== "kedge") throw new Error(`--protocol takes stock or kedge`);
-  return { only, cloudcore, kubeconfig, protocol, sessions: Number(values.sessions) } as const;
+  const sessions = Number(values.sessions);
+  if (!Number.isInteger(sessions) || sessions <= 0)
+    throw new Error(`--sessions takes a number above 0, not '${values.sessions}'`);
+  return { only, cloudcore, kubeconfig, protocol, sessions } as const;
 }
 
 /** Most need a node that has joined. */

@@ -8,7 +8,7 @@ import { MARK, type EdgesPlan, type Note, nowMs, type Order, type PodSeen } from
 /** Edges of one process that come for the first time at once. */
 const COMING_AT_ONCE = 16;
 /** For all to be connected, at first or again. */
-const CONNECT_MS_MAX = 240_000;
+const CONNECT_MS_MAX = 400_000;
 const TELL_MS = 20;
 const REASONS_TOLD_MAX = 3;
 /** Of the loopback, from which edges connect to it, as from many sites: one site alone may not open thousands at once. */

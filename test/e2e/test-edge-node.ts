@@ -39,6 +39,8 @@ export class TestEdgeNode implements AsyncDisposable {
   /** Where the agent tells how it is. */
   readonly healthUrl: string;
   readonly kubelet: string;
+  /** The folder of static pods. */
+  readonly manifests: string;
   readonly #config: string;
   readonly #cgroup: string;
   readonly #logFile: string;
@@ -52,6 +54,7 @@ export class TestEdgeNode implements AsyncDisposable {
     this.mqttUrl = `mqtt://127.0.0.1:${ports.mqtt}`;
     this.healthUrl = `http://127.0.0.1:${ports.health}`;
     this.kubelet = join(containerd.root, "kubelet");
+    this.manifests = join(containerd.root, "manifests");
     this.#config = join(containerd.root, "edgecore.yaml");
     this.#cgroup = `/kedge-test-${containerd.bridge}`;
     this.#logFile = join(containerd.root, "edgecore.log");
@@ -85,7 +88,7 @@ export class TestEdgeNode implements AsyncDisposable {
     ports: { readonly mqtt: number; readonly health: number },
   ): Promise<void> {
     const at = (...parts: string[]) => join(this.containerd.root, ...parts);
-    await mkdir(at("manifests"), { recursive: true });
+    await mkdir(this.manifests, { recursive: true });
     const config = {
       apiVersion: "edgecore.config.kubeedge.io/v1alpha2",
       kind: "EdgeCore",
@@ -100,7 +103,7 @@ export class TestEdgeNode implements AsyncDisposable {
             containerRuntimeEndpoint: this.containerd.endpoint,
             imageServiceEndpoint: this.containerd.endpoint,
             podLogsDir: at("pod-logs"),
-            staticPodPath: at("manifests"),
+            staticPodPath: this.manifests,
             cgroupRoot: this.#cgroup,
             readOnlyPort: ports.health,
             volumePluginDir: at("volume-plugins"),

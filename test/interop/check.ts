@@ -6,6 +6,8 @@ import type { Pair } from "./pairs.ts";
 export interface Check {
   readonly name: string;
   readonly run: (bed: TestBed) => Promise<void>;
+  /** Pairs of which our end cannot do this yet, and why. */
+  readonly notYet?: Partial<Record<Pair["name"], string>>;
   /** Pairs of which the stock end cannot do this. */
   readonly stockDefects?: Partial<Record<Pair["name"], StockDefect>>;
 }

@@ -24,11 +24,11 @@ export function describePair(pair: Pair): void {
     });
     after(() => scope.disposeAsync());
 
-    for (const { name, run, stockDefects } of CHECKS) {
+    for (const { name, run, notYet, stockDefects } of CHECKS) {
       const defect = stockDefects?.[pair.name];
       test(
         defect === undefined ? name : `${name} (stock: ${defect.weakness})`,
-        { timeout: CHECK_TIMEOUT_MS },
+        { timeout: CHECK_TIMEOUT_MS, skip: notYet?.[pair.name] ?? false },
         async () => {
           try {
             await (defect?.run ?? run)(bed);

@@ -27,11 +27,11 @@ export const missingForInterop = (): string | false =>
   missingStockPrograms() || TestKubernetes.missing() || TestEdgeNode.missing();
 
 /**
- * A stock edge waits for two heartbeats before it calls the cloud again, and looks at its volumes once a sync: with
- * the defaults, half a minute and more than one. Nothing else depends on these.
+ * A stock edge waits for two heartbeats before it calls the cloud again, and looks at volumes and files once in a while:
+ * with the defaults, half a minute and more than one. Nothing else depends on these.
  */
 export const IMPATIENT: Pick<EdgeNodeOptions, "edgeHub" | "kubelet"> & { readonly readyWaitMs: number } = {
   readyWaitMs: BOTH_ENDS_MS,
   edgeHub: { heartbeat: 3 },
-  kubelet: { syncFrequency: "5s" },
+  kubelet: { syncFrequency: "5s", fileCheckFrequency: "1s" },
 };

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { CONFIG_MAPS, DEPLOYMENTS, type Node, NODES, type Pod, PODS, type PodSpec, SECRETS } from "@kedge/kube";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { CONFIG_MAPS, DEPLOYMENTS, EVENTS, type Node, NODES, type Pod, PODS, type PodSpec, SECRETS } from "@kedge/kube";
 import { TEST_IMAGE } from "@kedge/testing";
 import { deployment, NAMESPACE, readyPod, sleeper, type TestBed } from "../e2e/test-bed.ts";
 import { waitForObject } from "../e2e/wait-for-object.ts";
@@ -89,6 +91,8 @@ export async function runPod(bed: TestBed, name: string, spec: Partial<PodSpec> 
 export const podIsGone = (bed: TestBed, name: string): Promise<true> =>
   waitForObject(bed.cloud.kube, PODS, key(name), (pod) => pod === undefined, BOTH_ENDS_MS);
 
+const NO_STATIC_PODS = "our edge runs no static pods yet";
+
 export const WORKLOAD_CHECKS: readonly Check[] = [
   {
     name: "the node that joined with the token is an edge node and Ready",
@@ -159,5 +163,53 @@ export const WORKLOAD_CHECKS: readonly Check[] = [
       await podIsGone(bed, "short");
       await bed.node.containersGone({ "io.kubernetes.pod.name": "short" });
     },
+  },
+  {
+    name: "a pod has its ServiceAccount's token and the cluster's CA",
+    run: async (bed) => {
+      await runPod(bed, "account", { automountServiceAccountToken: true });
+      const pod = await bed.podReady("account");
+      const read = (file: string) =>
+        bed.exec(pod, "main", ["cat", `/var/run/secrets/kubernetes.io/serviceaccount/${file}`]);
+      const [, claims = ""] = (await read("token")).split(".");
+      const { sub } = JSON.parse(Buffer.from(claims, "base64url").toString()) as { sub?: string };
+      assert.equal(sub, `system:serviceaccount:${NAMESPACE}:default`);
+      assert.match(await read("ca.crt"), /^-----BEGIN CERTIFICATE-----/);
+      await bed.cloud.kube.delete(PODS, key("account"), signal());
+      await podIsGone(bed, "account");
+    },
+  },
+  {
+    name: "what happens to a pod at the edge is told in Events",
+    run: async (bed) => {
+      await runPod(bed, "eventful");
+      const fieldSelector = "involvedObject.name=eventful,reason=Started";
+      const events = bed.cloud.kube.watch(
+        EVENTS,
+        { namespace: NAMESPACE, fieldSelector },
+        AbortSignal.timeout(BOTH_ENDS_MS),
+      );
+      for await (const event of events) {
+        if (event.type !== "ADDED") continue; // without a version, a watch begins with what there is
+        assert.equal(event.object.source?.host, bed.node.name);
+        break;
+      }
+      await bed.cloud.kube.delete(PODS, key("eventful"), signal());
+      await podIsGone(bed, "eventful");
+    },
+  },
+  {
+    name: "a pod from a file at the edge shows in the API, and goes with the file",
+    run: async (bed) => {
+      const file = join(bed.node.manifests, "static.json");
+      const { spec, ...pod } = sleeper("static", bed.node.name);
+      await writeFile(file, JSON.stringify({ ...pod, spec: { ...spec, nodeName: undefined } }));
+      const mirror = await bed.podReady(`static-${bed.node.name}`, BOTH_ENDS_MS);
+      assert.notEqual(mirror.metadata?.annotations?.["kubernetes.io/config.mirror"], undefined);
+      await rm(file);
+      await podIsGone(bed, `static-${bed.node.name}`);
+      await bed.node.containersGone({ "io.kubernetes.pod.name": `static-${bed.node.name}` });
+    },
+    notYet: { "our edge, stock cloud": NO_STATIC_PODS, "ours, both": NO_STATIC_PODS },
   },
 ];

@@ -87,8 +87,9 @@ export const patchEvent: UpstreamHandler = {
     const whole = ownEvent(event, request, deps);
     try {
       const stored = await storedEvent(request, deps, signal);
-      // What comes again must not set its count back.
-      if (request.repeated && (stored.count ?? 0) >= (whole.count ?? 0)) return undefined;
+      // What comes again, or late, must not set its count back: stock edges scramble what they say (W36).
+      const [had, has] = [stored.count ?? 0, whole.count ?? 0];
+      if (had > has || (request.repeated && had === has)) return undefined;
       const body = countOnly(patchData);
       await deps.kube.patch(EVENTS, request.key, { type: "strategic", body }, signal);
     } catch (error) {

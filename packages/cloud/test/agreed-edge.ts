@@ -25,6 +25,8 @@ export class AgreedEdge implements AsyncDisposable {
   readonly frames: ControlFrame[] = [];
   readonly agreement: ChannelAgreement;
   readonly link: WebSocketLink;
+  /** Which of the messages that must be are acknowledged. */
+  acknowledges: (message: Message) => boolean = () => true;
   #applied: number;
   readonly #waiting = new Set<() => void>();
 
@@ -41,7 +43,8 @@ export class AgreedEdge implements AsyncDisposable {
     });
     link.receive((message) => {
       this.received.push(message);
-      if (requiresAck(message)) void link.send(acknowledge(message)).catch(() => undefined);
+      if (requiresAck(message) && this.acknowledges(message))
+        void link.send(acknowledge(message)).catch(() => undefined);
       this.#look();
     });
     void link.closed.then(() => this.#look());

@@ -1,42 +1,15 @@
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { compareResourceVersions, type KubeObject } from "@kedge/kube";
 import { type Message, newMessage, queryObject } from "@kedge/protocol";
 import { silentLogger } from "@kedge/runtime";
+import { Hostility } from "@kedge/testing";
 import { agreedBed, type HubBed, hubBed } from "../src/edgehub/hub-bed.test-data.ts";
 import { MetaManager } from "../src/metamanager/metamanager.ts";
 
 const OBJECTS = 20;
 const UPLOADS = 150;
 const QUESTIONS = 20;
-
-/** Numbers that come again with the same seed: KEDGE_SEED=… plays a failure again. */
-class Hostility {
-  #state: number;
-
-  constructor(t: TestContext) {
-    const seed = Number(process.env["KEDGE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-    t.diagnostic(`KEDGE_SEED=${seed}`);
-    this.#state = seed >>> 0;
-  }
-
-  below(limit: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit);
-  }
-
-  /** Each up to three times, in any order. */
-  distort<T>(items: readonly T[]): T[] {
-    const copies = items.flatMap((item) => Array.from({ length: 1 + this.below(3) }, () => item));
-    for (let at = copies.length - 1; at > 0; at -= 1) {
-      const other = this.below(at + 1);
-      [copies[at], copies[other]] = [copies[other] as T, copies[at] as T];
-    }
-    return copies;
-  }
-}
 
 /** What became of some objects in the cluster, in order: created, changed, deleted, and created anew under the same name. */
 function history(hostile: Hostility): Message[] {

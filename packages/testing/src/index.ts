@@ -1,3 +1,4 @@
+export { Hostility } from "./hostility.ts";
 export { TEST_IMAGE, TestContainerd } from "./containerd/test-containerd.ts";
 export { findKubernetesBinaries, type KubernetesBinaries } from "./kubernetes/kubernetes-binaries.ts";
 export { TestKubernetes, type TestKubernetesOptions } from "./kubernetes/test-kubernetes.ts";

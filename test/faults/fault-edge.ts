@@ -23,7 +23,7 @@ export interface FaultEdgeOptions {
   readonly servers: { readonly websocket: string; readonly https: string };
 }
 
-/** What the agent wrote down; see `edge-under-test.ts`. */
+/** What the agent wrote down; see `edge-under-test-main.ts`. */
 export interface Journal {
   readonly tried: number;
   readonly accepted: ReadonlySet<number>;
@@ -100,7 +100,7 @@ export class FaultEdge implements AsyncDisposable {
 
   startAgent(): void {
     const { dir, netns, messages, device } = this.#options;
-    const program = join(import.meta.dirname, "edge-under-test.ts");
+    const program = join(import.meta.dirname, "edge-under-test-main.ts");
     const args = [this.#configFile, this.#journalFile, this.#arrivedFile, String(messages), device];
     const clock = [
       `LD_PRELOAD=${FAKETIME}`,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { OBJECT_SYNCS } from "@kedge/api";
-import { CONFIG_MAPS, type KubeObject, type Node, NODES, PODS, type ResourceType } from "@kedge/kube";
+import { CONFIG_MAPS, type KubeObject, type Node, NODES, PODS } from "@kedge/kube";
 import { newMessage, Operation, queryKubernetesCa } from "@kedge/protocol";
 import { silentLogger } from "@kedge/runtime";
 import { TestKubernetes } from "@kedge/testing";
@@ -11,14 +11,6 @@ import { type EdgeIdentity, join, of, StockEdge } from "./stock-edge.ts";
 
 const timeout = 60_000;
 const labels = { "node-role.kubernetes.io/edge": "" };
-const GATEWAYS: ResourceType<KubeObject> = {
-  group: "kedge.test",
-  version: "v1",
-  kind: "Gateway",
-  resource: "gateways",
-  namespaced: true,
-};
-
 /** What no other test of this package tries; `docs/COMPARISON.md` names all of them. */
 suite("weaknesses of the channel", { skip: TestKubernetes.missing(), timeout: 300_000 }, () => {
   let kubernetes: TestKubernetes;
@@ -147,45 +139,6 @@ suite("weaknesses of the channel", { skip: TestKubernetes.missing(), timeout: 30
       assert.equal(edge.received.filter(of(`default/pod/stale-${node}`)).length, 1);
     },
   );
-
-  test("W30: a kind whose plural cannot be guessed is kept in step", { timeout }, async () => {
-    const { kube, signal } = shared;
-    const crd = {
-      apiVersion: "apiextensions.k8s.io/v1",
-      kind: "CustomResourceDefinition",
-      metadata: { name: "gateways.kedge.test" },
-      spec: {
-        group: GATEWAYS.group,
-        scope: "Namespaced",
-        names: { kind: GATEWAYS.kind, plural: GATEWAYS.resource, singular: "gateway" },
-        versions: [
-          { name: GATEWAYS.version, served: true, storage: true, schema: { openAPIV3Schema: { type: "object" } } },
-        ],
-      },
-    };
-    const crds: ResourceType<KubeObject> = {
-      group: "apiextensions.k8s.io",
-      version: "v1",
-      kind: "CustomResourceDefinition",
-      resource: "customresourcedefinitions",
-      namespaced: false,
-    };
-    await kube.create(crds, crd, signal);
-    await kubernetes.kubectl("wait", "--for=condition=Established", "crd/gateways.kedge.test", "--timeout=30s");
-    const identity = await newEdge();
-    const { node } = identity;
-    const apiVersion = `${GATEWAYS.group}/${GATEWAYS.version}`;
-    const kept = await kube.create(GATEWAYS, { metadata: { namespace: "default", name: "kept" } }, signal);
-    await record(node, { ...kept, apiVersion, kind: GATEWAYS.kind }, "1");
-    const gone = { namespace: "default", name: "gone", uid: "b0f2e6f1-8a0c-4f0a-9b1d-3b6f3f1c2a44" };
-    await record(node, { apiVersion, kind: GATEWAYS.kind, metadata: gone }, "1");
-
-    await using fixture = await startCloud(kubernetes);
-    await using edge = await StockEdge.connect(fixture.cloud.ports.websocket, identity);
-    const { content } = await edge.wait(of("default/gateway/kept", "update"));
-    assert.equal((content as KubeObject).metadata?.uid, kept.metadata?.uid);
-    await edge.wait(of("default/gateway/gone", "delete"));
-  });
 
   test(
     "W33: a ConfigMap that is deleted and created anew still reaches the nodes that need it",

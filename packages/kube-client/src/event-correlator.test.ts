@@ -3,7 +3,6 @@ import { test } from "node:test";
 import type { Event } from "@kedge/kube";
 import { EventCorrelator } from "./event-correlator.ts";
 import { ManualClock } from "./manual-clock.test-data.ts";
-import { RateLimiter } from "./rate-limiter.ts";
 
 const event = (message: string, uid = "u"): Event => ({
   metadata: { namespace: "default" },
@@ -35,17 +34,4 @@ test("lets an object speak 25 times at once, then once in five minutes", async (
   await clock.advance(5 * 60_000);
   assert.notEqual(correlator.correlate(event("y")), undefined);
   assert.equal(correlator.correlate(event("z")), undefined);
-});
-
-test("a rate limit lets a burst through and spaces out the rest", async () => {
-  const clock = new ManualClock();
-  const limiter = new RateLimiter({ qps: 10, burst: 2 }, clock);
-  const signal = AbortSignal.timeout(5_000);
-  const done: number[] = [];
-  for (let index = 0; index < 5; index += 1) void limiter.take(signal).then(() => done.push(index));
-  await clock.advance(0);
-  assert.deepEqual(done, [0, 1]);
-  assert.deepEqual(clock.sleeping, [100, 200, 300]);
-  await clock.advance(200);
-  assert.deepEqual(done, [0, 1, 2, 3]);
 });

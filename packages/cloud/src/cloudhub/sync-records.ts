@@ -53,6 +53,8 @@ export class SyncRecords extends Component {
   readonly #namespaced: Informer<ObjectSync>;
   readonly #cluster: Informer<ClusterObjectSync>;
   readonly #changes = new Map<string, Change>();
+  /** Their keys by node: whoever asks for one node's records must not look at those of thousands. */
+  readonly #changedOf = new Map<string, Set<string>>();
   /** Those of the changes that are still to be written, about in the order in which they are due. */
   readonly #pending = new Map<string, Change>();
   /** When records were written last, oldest first. */
@@ -98,8 +100,9 @@ export class SyncRecords extends Component {
     const records = new Map<string, SyncRecord>();
     for (const informer of [this.#namespaced, this.#cluster])
       for (const stored of informer.byIndex("node", node)) records.set(keyOf(stored), readRecord(stored));
-    for (const [key, change] of this.#changes) {
-      if (change.node !== node) continue;
+    for (const key of this.#changedOf.get(node) ?? []) {
+      const change = this.#changes.get(key);
+      if (change === undefined) continue;
       if (change.version === undefined) records.delete(key);
       else records.set(key, { ...change.object, node, version: change.version });
     }
@@ -149,6 +152,8 @@ export class SyncRecords extends Component {
     if (change === undefined) {
       change = { node, object, version, writing: false, failures: 0, dueAt };
       this.#changes.set(key, change);
+      const keys = this.#changedOf.get(node) ?? new Set();
+      this.#changedOf.set(node, keys.add(key));
     }
     change.version = version;
     if (!this.#pending.has(key)) {
@@ -170,7 +175,11 @@ export class SyncRecords extends Component {
       stored === undefined || change.version === undefined
         ? stored === undefined
         : (compareVersions(readRecord(stored).version, change.version) ?? 0) >= 0;
-    if (caughtUp) this.#changes.delete(key);
+    if (!caughtUp) return;
+    this.#changes.delete(key);
+    const keys = this.#changedOf.get(change.node);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#changedOf.delete(change.node);
   }
 
   #schedule(dueAt: number): void {

@@ -7,12 +7,19 @@ import { ProtocolError } from "./protocol-error.ts";
 export const KEDGE_CHANNEL_HEADER = "Kedge-Channel";
 const VERSION = "1";
 
-/** What an edge says when it opens the channel: `1; stream=<uuid>; sent=<number>`. */
+/** What an edge says when it opens the channel: `1; stream=<uuid>; sent=<number>; link=<uuid>; after=<uuid>`. */
 export interface ChannelOffer {
   /** Names this node's outbox; another one (a new database, a restored one) numbers anew. */
   readonly stream: string;
   /** Of what waits, the last number that an earlier link may have carried; 0: none. */
   readonly sent: number;
+  /** Names this try to connect. */
+  readonly link?: string | undefined;
+  /**
+   * The link that carried the stream last, as the edge's disk has it. If it is none that the cloud remembers, the stream went
+   * on elsewhere: what the cloud remembers of it may be about other messages.
+   */
+  readonly after?: string | undefined;
 }
 
 /** What a cloud answers: `1; epoch=<number>; applied=<number>`. */
@@ -23,8 +30,9 @@ export interface ChannelAgreement {
   readonly applied: number;
 }
 
-export function formatOffer({ stream, sent }: ChannelOffer): string {
-  return `${VERSION}; stream=${stream}; sent=${sent}`;
+export function formatOffer({ stream, sent, link, after }: ChannelOffer): string {
+  const links = `${link === undefined ? "" : `; link=${link}`}${after === undefined ? "" : `; after=${after}`}`;
+  return `${VERSION}; stream=${stream}; sent=${sent}${links}`;
 }
 
 export function formatAgreement({ epoch, applied }: ChannelAgreement): string {
@@ -36,8 +44,9 @@ export function parseOffer(header: string | string[] | undefined): ChannelOffer 
   const members = parseHeader(header);
   const stream = members?.get("stream");
   const sent = readNumber(members?.get("sent"));
-  if (stream === undefined || sent === undefined || !STREAM.test(stream)) return undefined;
-  return { stream, sent };
+  if (stream === undefined || sent === undefined || !UUID.test(stream)) return undefined;
+  const [link, after] = [readUuid(members?.get("link")), readUuid(members?.get("after"))];
+  return { stream, sent, ...(link !== undefined && { link }), ...(after !== undefined && { after }) };
 }
 
 /** @returns undefined as {@link parseOffer}. */
@@ -48,7 +57,11 @@ export function parseAgreement(header: string | string[] | undefined): ChannelAg
   return epoch === undefined || applied === undefined ? undefined : { epoch, applied };
 }
 
-const STREAM = /^[0-9a-f-]{36}$/;
+const UUID = /^[0-9a-f-]{36}$/;
+
+function readUuid(text: string | undefined): string | undefined {
+  return text !== undefined && UUID.test(text) ? text : undefined;
+}
 
 function parseHeader(header: string | string[] | undefined): Map<string, string> | undefined {
   if (typeof header !== "string") return undefined;

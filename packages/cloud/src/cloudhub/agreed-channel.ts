@@ -24,6 +24,7 @@ export class AgreedChannel {
     this.#link = link;
     this.#clock = clock;
     this.#told = inbox.applied;
+    inbox.open(offer.link);
   }
 
   get stream(): string {

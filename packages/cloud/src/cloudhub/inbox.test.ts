@@ -46,6 +46,31 @@ test("what the node has dropped meanwhile holds up nothing", () => {
   assert.equal(inbox.applied, 3);
 });
 
+test("a stream that was elsewhere meanwhile is not known any more: its numbers may be others'", () => {
+  const inboxes = new Inboxes();
+  const begin = (link: string, sent: number, after?: string) => {
+    const offer = { stream: "s", sent, link, after };
+    const { applied } = inboxes.of("n", offer); // what the node is told
+    const inbox = inboxes.of("n", offer);
+    inbox.open(link);
+    return { applied, inbox };
+  };
+  const carry = (inbox: Inbox, number: number) => {
+    const work = {};
+    assert.equal(inbox.receive(number, work), "new");
+    inbox.done(number, work);
+  };
+  carry(begin("l1", 0).inbox, 5);
+  assert.equal(begin("l2", 5, "l1").applied, 5, "goes on after the link that carried it");
+  assert.equal(begin("l3", 5, "l1").applied, 5, "l2 has carried nothing");
+  assert.equal(begin("l4", 7, "l3").applied, 5, "l3 has carried what never came");
+  carry(begin("l5", 7, "l4").inbox, 8);
+  assert.equal(begin("l6", 9, "b1").applied, 0, "b1 was elsewhere");
+  carry(begin("l7", 9, "b1").inbox, 6);
+  assert.equal(begin("l8", 9, "l5").applied, 0, "put back to when l5 carried it");
+  assert.equal(begin("l9", 9).applied, 0);
+});
+
 test("a node put back as it was gives numbers to other messages: what is beyond the watermark is new", () => {
   const inboxes = new Inboxes();
   const inbox = inboxes.of("n", { stream: "s", sent: 0 });

@@ -15,12 +15,14 @@ export class Inboxes {
   /**
    * The inbox of the offered stream; an older stream of the node is over. A node that has sent less than we had of the
    * stream has been put back as it was before, and goes on with the same numbers for other messages: beyond what it sent,
-   * and beyond the watermark, they are new.
+   * and beyond the watermark, they are new. If the stream was elsewhere meanwhile, it may have happened there, and nobody
+   * here can tell which numbers are whose: then all comes again.
    */
-  of(node: string, { stream, sent }: ChannelOffer): Inbox {
+  of(node: string, { stream, sent, link, after }: ChannelOffer): Inbox {
     let inbox = this.#byNode.get(node);
-    if (inbox?.stream !== stream) inbox = new Inbox(stream);
-    else if (inbox.highest > sent) inbox = new Inbox(stream, inbox.applied);
+    const isKnown = inbox?.stream === stream && (link === undefined || inbox.goesOnAfter(after));
+    if (inbox === undefined || !isKnown) inbox = new Inbox(stream);
+    else if (inbox.highest > sent) inbox = inbox.putBack();
     this.#byNode.delete(node);
     this.#byNode.set(node, inbox);
     const [oldest] = this.#byNode.keys();

@@ -3,7 +3,7 @@ import { type ChannelOffer, decodeMessage, encodeMessage, type Message, parseRes
 import { type Logger, toError } from "@kedge/runtime";
 import { type GroupCommit, migrate, transact } from "@kedge/sqlite";
 import { HubError } from "./hub-error.ts";
-import { OutboxStream, STREAM_TABLE } from "./outbox-stream.ts";
+import { OutboxStream, STREAM_LINK_COLUMN, STREAM_TABLE } from "./outbox-stream.ts";
 
 /** What may wait on disk for the cloud; beyond it the policy of {@link OutboxClass} applies. */
 export const OUTBOX_MESSAGES_MAX = 10_000;
@@ -44,6 +44,7 @@ const MIGRATIONS = [
      message TEXT NOT NULL) STRICT;
    CREATE INDEX kedge_outbox_class ON kedge_outbox (class, seq)`,
   STREAM_TABLE,
+  STREAM_LINK_COLUMN,
 ];
 
 /** What could be read of a damaged database's outbox; none of it is in this one. */
@@ -116,9 +117,10 @@ export class Outbox {
   offer(): ChannelOffer {
     const { first } = this.#waitingEnds();
     const { stream } = this;
-    if (first > 0 && first <= stream.sent) return { stream: stream.name, sent: stream.sent };
+    const link = stream.nextLink();
+    if (first > 0 && first <= stream.sent) return { stream: stream.name, sent: stream.sent, link, after: stream.after };
     stream.renew();
-    return { stream: stream.name, sent: first > 0 && first <= this.#carried ? this.#carried : 0 };
+    return { stream: stream.name, sent: first > 0 && first <= this.#carried ? this.#carried : 0, link };
   }
 
   /**
@@ -193,9 +195,9 @@ export class Outbox {
     }
   }
 
-  /** Notes on disk that the stream may have carried all up to `seq`; call it before it does. */
+  /** Notes on disk that the stream may have carried all up to `seq`, and on which link; call it before it does. */
   async markSent(seq: number): Promise<void> {
-    if (seq <= this.stream.sent) return;
+    if (this.stream.hasMarked(seq)) return;
     try {
       await this.#write(() => this.stream.mark(seq));
     } catch (error) {

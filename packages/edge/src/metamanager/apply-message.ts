@@ -82,14 +82,13 @@ export class MessageApplier {
     return acknowledge(message);
   }
 
-  /** DeviceTwin lists everything at its start, so a device that it failed to hear of is not lost. */
+  /**
+   * A device counts as received once DeviceTwin has it, too. If that fails the cloud is told so, and says it again; should we
+   * be restarted before, DeviceTwin lists everything at its start.
+   */
   async #tellTwin(operation: "insert" | "update" | "delete", object: KubeObject, signal: AbortSignal): Promise<void> {
     if (!this.#bus.answers("twin/object")) return;
-    try {
-      await this.#bus.request("twin/object", { operation, object: object as Device | DeviceModel }, signal);
-    } catch (error) {
-      this.#logger.error({ object: object.metadata?.name, error: toError(error) }, "DeviceTwin did not take an object");
-    }
+    await this.#bus.request("twin/object", { operation, object: object as Device | DeviceModel }, signal);
   }
 }
 

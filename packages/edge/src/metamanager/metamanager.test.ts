@@ -101,6 +101,25 @@ test("W31: DeviceTwin learns of devices whoever sent them", async () => {
   assert.deepEqual(told, ["update d"]);
 });
 
+test("a device counts as received once DeviceTwin has it; the cloud says again what failed there", async () => {
+  await using bed = await MetaManagerBed.start();
+  let failures = 1;
+  const told: string[] = [];
+  bed.bus.handle("twin/object", ({ operation }) => {
+    told.push(operation);
+    failures -= 1;
+    if (failures >= 0) throw new Error("disk full");
+  });
+  const device = { kind: "Device", metadata: { namespace: "default", name: "d", uid: "x", resourceVersion: "1" } };
+  const refused = await bed.push("update", "device", device);
+  assert.deepEqual([refused?.route.operation, refused?.content], ["error", "disk full"]);
+  const again = await bed.push("update", "device", device);
+  assert.equal(again?.content, "OK");
+  const removed = await bed.push("delete", "device", device);
+  assert.equal(removed?.content, "OK");
+  assert.deepEqual(told, ["update", "update", "delete"]);
+});
+
 test("ConfigMaps are read from here first, else from the cloud, whose answer is kept and acknowledged", async () => {
   await using bed = await MetaManagerBed.start();
   const content = frame("resp_query_configmap").content;

@@ -37,6 +37,10 @@ const refused = [
   { name: "a node name that is none", request: request({ headers: { node_id: "../edge" } }), status: 400 },
   { name: "another use than messages", request: request({ headers: { connectionuse: "str" } }), status: 400 },
 ];
+test("a stock edge that dials for the third time, with its header ConnectionUse thrice, is let in", () => {
+  assert.equal(admit(request({ headers: { connectionuse: "msg, msg, msg" } }), room).refusal, undefined);
+});
+
 for (const { name, request: refusable, status } of refused)
   test(`${name} is refused`, () => assert.equal(admit(refusable, room).refusal?.httpStatus, status));
 

@@ -42,8 +42,7 @@ export function admit({ headers, certificate }: LinkRequest, sessions: SessionCo
   const node = headers[ChannelHeader.nodeId];
   if (typeof node !== "string" || !isNodeName(node))
     return refuse("badRequest", 400, "header node_id must hold the node's name");
-  const use = headers[ChannelHeader.connectionUse.toLowerCase()];
-  if (use !== CONNECTION_USE_MESSAGES)
+  if (firstOf(headers[ChannelHeader.connectionUse.toLowerCase()]) !== CONNECTION_USE_MESSAGES)
     return refuse("badRequest", 400, `header ConnectionUse must be ${CONNECTION_USE_MESSAGES}`);
   if (holder !== node)
     return refuse(
@@ -65,6 +64,11 @@ export function admit({ headers, certificate }: LinkRequest, sessions: SessionCo
       },
     };
   return { node };
+}
+
+/** A stock edge adds this header once more each time it dials anew, and a stock cloud reads the first. */
+function firstOf(header: string | string[] | undefined): string | undefined {
+  return [header].flat()[0]?.split(",")[0]?.trim();
 }
 
 /** @returns undefined if it is not the name of a node's user. */

@@ -7,7 +7,7 @@ import type { UpstreamMessage } from "../cloud-messages.ts";
 import type { DeviceDownstream } from "./device-downstream.ts";
 import type { DeviceView } from "./device-view.ts";
 import type { NewestTwins } from "./newest-twins.ts";
-import { readStateReport, readTwinReport, ReportError } from "./read-report.ts";
+import { type ReportedTwin, readStateReport, readTwinReport, ReportError } from "./read-report.ts";
 import { formatVersions, readVersions } from "./reported-versions.ts";
 import type { StatusWriter } from "./status-writer.ts";
 
@@ -19,6 +19,15 @@ export interface DeviceUpstreamDeps {
   readonly downstream: DeviceDownstream;
   readonly logger: Logger;
   readonly send: (message: Message) => void;
+}
+
+interface DeviceReport {
+  readonly node: string;
+  /** Of the device. */
+  readonly key: string;
+  readonly kind: string;
+  readonly content: unknown;
+  readonly numbered: UpstreamMessage["numbered"];
 }
 
 const RESOURCE = /^device\/([^/]+\/[^/]+)\/(twin\/edge_updated|state\/update)$/;
@@ -36,8 +45,11 @@ export class DeviceUpstream {
     this.#signal = signal;
   }
 
-  /** @throws only for failures that may heal; the edge sends again what is not confirmed. */
-  async handle({ node, message, numbered }: UpstreamMessage): Promise<void> {
+  /**
+   * @param session aborts when nothing of this may be done any more.
+   * @throws only for failures that may heal; the edge sends again what is not confirmed.
+   */
+  async handle({ node, message, numbered }: UpstreamMessage, session: AbortSignal): Promise<void> {
     const { downstream, logger, send } = this.#deps;
     const { resource = "" } = message.route;
     if (resource === "membership/detail") {
@@ -51,39 +63,36 @@ export class DeviceUpstream {
       return;
     }
     try {
-      await this.#store(node, key, kind, message.content, numbered);
+      await this.#store({ node, key, kind, content: message.content, numbered }, session);
     } catch (error) {
-      if (this.#signal.aborted) return;
+      if (this.#signal.aborted || session.aborted) return;
       if (!isFinal(error)) throw error;
       logger.warn({ node, device: key, error: toError(error) }, "device report refused");
     }
     send(twinConfirmation(node, message));
   }
 
-  async #store(
-    node: string,
-    key: string,
-    kind: string,
-    content: unknown,
-    numbered: UpstreamMessage["numbered"],
-  ): Promise<void> {
+  async #store({ node, key, kind, content, numbered }: DeviceReport, session: AbortSignal): Promise<void> {
     const { view, writer, newest, logger } = this.#deps;
     const known = view.devices.get(key);
-    // Reports of one node stay in order: only for a device that our copy does not know we have to ask first.
-    const device = known ?? (await this.#read(key));
+    // Reports of one node stay in order: only for a device that is not the node's, for all that we know, we have to ask first.
+    const device = known?.spec?.nodeName === node ? known : await this.#read(key);
+    session.throwIfAborted();
     if (device?.spec?.nodeName !== node) {
       logger.debug({ node, device: key }, "report of a device that this node does not have");
       return;
     }
-    if (kind === "state/update") return writer.report(key, { state: readStateReport(content) });
-    // Only then: should the edge have started anew meanwhile, its next report must not count as old.
-    if (numbered?.repeated === true) newest.learn(key, readVersions(numbered.stream, device, view.status(key)));
-    const twins = newest.filter(key, readTwinReport(content));
-    const versions = numbered && formatVersions(numbered.stream, device, newest.versions(key));
-    await writer.report(key, { twins, ...(versions !== undefined && { versions }) });
+    if (kind === "state/update") return writer.report(key, { state: readStateReport(content) }, session);
+    const before = numbered && readVersions(numbered.stream, device, view.status(key));
+    // Only then: should the edge have started anew, or its database be an older one, its next report must not count as old.
+    const earlier = numbered?.repeated === true ? before : undefined;
+    const twins = newest.filter(key, twinsOf(device, readTwinReport(content)), earlier);
+    const all = new Map([...(before ?? []), ...newest.versions(key)]);
+    const versions = numbered && formatVersions(numbered.stream, device, all);
+    await writer.report(key, { twins, ...(versions !== undefined && { versions }) }, session);
   }
 
-  /** Our copy may lag behind, for a device that has only just been created. */
+  /** Our copy may lag behind, for a device that was only just created, or came to this node. */
   async #read(key: string): Promise<Device | undefined> {
     try {
       return await this.#deps.kube.get(DEVICES, parseKey(key), this.#signal);
@@ -92,6 +101,12 @@ export class DeviceUpstream {
       throw error;
     }
   }
+}
+
+/** Of properties that the Device has; names that an edge makes up must not cost us memory. */
+function twinsOf({ spec }: Device, twins: ReadonlyMap<string, ReportedTwin>): ReadonlyMap<string, ReportedTwin> {
+  const properties = new Set(spec?.properties?.map(({ name }) => name));
+  return new Map([...twins].filter(([name]) => properties.has(name)));
 }
 
 /** Sending the same again would end the same. */

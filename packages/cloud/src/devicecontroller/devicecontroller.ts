@@ -56,7 +56,7 @@ export class DeviceController extends Component {
         for (const device of view.devicesOf(node)) newest.forget(keyOf(device));
       }),
     );
-    scope.use(bus.handle("device/upstream", (report) => upstream.handle(report)));
+    scope.use(bus.handle("device/upstream", (report, session) => upstream.handle(report, session)));
     scope.defer(() => life.abort(new DOMException("DeviceController stopped", "AbortError")));
     return new DeviceController(view, scope.move());
   }

@@ -1,6 +1,8 @@
 import type { ReportedTwin, ReportedValue, TwinVersion } from "./read-report.ts";
 import type { ReportedVersions } from "./reported-versions.ts";
 
+const NONE: ReportedVersions = new Map<string, TwinVersion>();
+
 type Side = "reported" | "observedDesired";
 
 /**
@@ -10,8 +12,15 @@ type Side = "reported" | "observedDesired";
 export class NewestTwins {
   readonly #versions = new Map<string, Map<string, TwinVersion>>();
 
-  /** @returns what of the report is news. */
-  filter(device: string, twins: ReadonlyMap<string, ReportedTwin>): ReadonlyMap<string, ReportedTwin> {
+  /**
+   * @param earlier what was stored before the node's session; for a report that may be a repetition.
+   * @returns what of the report is news.
+   */
+  filter(
+    device: string,
+    twins: ReadonlyMap<string, ReportedTwin>,
+    earlier: ReportedVersions = NONE,
+  ): ReadonlyMap<string, ReportedTwin> {
     const versions = this.#versions.get(device) ?? new Map<string, TwinVersion>();
     this.#versions.set(device, versions);
     const news = new Map<string, ReportedTwin>();
@@ -21,21 +30,22 @@ export class NewestTwins {
         for (const which of ["reported", "observedDesired"]) versions.delete(`${which}/${name}`); // it may come anew
         continue;
       }
-      const side = (which: Side) => (isNews(versions, `${which}/${name}`, twin[which]) ? twin[which] : undefined);
+      const side = (which: Side) => {
+        const property = `${which}/${name}`;
+        const last = versions.get(property) ?? earlier.get(property);
+        if (!isNews(last, twin[which])) return undefined;
+        if (twin[which]?.version !== undefined) versions.set(property, twin[which].version);
+        return twin[which];
+      };
       const [reported, observedDesired] = [side("reported"), side("observedDesired")];
       if (reported !== undefined || observedDesired !== undefined) news.set(name, { reported, observedDesired });
     }
     return news;
   }
 
-  /** What is known of a device's versions. */
+  /** What is known of a device's versions, since the session began. */
   versions(device: string): ReportedVersions {
-    return this.#versions.get(device) ?? new Map<string, TwinVersion>();
-  }
-
-  /** What is known from elsewhere, if we know nothing ourselves. */
-  learn(device: string, versions: ReportedVersions): void {
-    if (!this.#versions.has(device)) this.#versions.set(device, new Map(versions));
+    return this.#versions.get(device) ?? NONE;
   }
 
   forget(device: string): void {
@@ -44,10 +54,7 @@ export class NewestTwins {
 }
 
 /** The same version again may carry a part that an earlier message left out. */
-function isNews(versions: Map<string, TwinVersion>, key: string, value: ReportedValue | undefined): boolean {
-  if (value?.version === undefined) return true;
-  const last = versions.get(key);
-  if (last !== undefined && (value.version.edge < last.edge || value.version.cloud < last.cloud)) return false;
-  versions.set(key, value.version);
-  return true;
+function isNews(last: TwinVersion | undefined, value: ReportedValue | undefined): boolean {
+  if (value?.version === undefined || last === undefined) return true;
+  return value.version.edge >= last.edge && value.version.cloud >= last.cloud;
 }

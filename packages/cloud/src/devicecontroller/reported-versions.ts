@@ -16,13 +16,18 @@ interface Stored {
   readonly versions: Readonly<Record<string, readonly [number, number]>>;
 }
 
-export function formatVersions(stream: string, device: Device, versions: ReportedVersions): string {
+/** Annotations may be 256 KiB together. A Device of thousands of properties goes without. */
+const VERSIONS_CHARS_MAX = 128 * 1024;
+
+/** @returns undefined if they are too many to be kept. */
+export function formatVersions(stream: string, device: Device, versions: ReportedVersions): string | undefined {
   const stored: Stored = {
     stream,
     generation: device.metadata?.generation,
     versions: Object.fromEntries([...versions].map(([key, { cloud, edge }]) => [key, [cloud, edge] as const])),
   };
-  return JSON.stringify(stored);
+  const text = JSON.stringify(stored);
+  return text.length <= VERSIONS_CHARS_MAX ? text : undefined;
 }
 
 /** @returns nothing if they are of another stream or of an older Device, or make no sense: anybody may write annotations. */

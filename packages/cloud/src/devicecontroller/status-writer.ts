@@ -1,4 +1,4 @@
-import { type Device, DEVICE_STATUSES, DEVICES_API_VERSION, type DeviceStatus } from "@kedge/api";
+import { type Device, DEVICE_STATUSES, DEVICES, DEVICES_API_VERSION, type DeviceStatus } from "@kedge/api";
 import { keyOf, parseKey } from "@kedge/kube";
 import { type KubeClient, runController, WorkQueue } from "@kedge/kube-client";
 import { type Clock, Component, deferred, hasCode, isRetryable, type Logger, toError } from "@kedge/runtime";
@@ -32,6 +32,8 @@ interface Pending {
   state: ReportedState;
   /** What the values' versions are from now on, as an annotation holds them. */
   versions: string | undefined;
+  /** Of the session in which the last of it was said: once it aborts, nothing of this may be written. */
+  session: AbortSignal;
   written: PromiseWithResolvers<void>;
 }
 
@@ -59,16 +61,25 @@ export class StatusWriter extends Component {
     this.#running = runController(this.#queue, (key) => this.#write(key), logger, this.signal, count);
   }
 
-  /** Resolves once it is stored, or the device is gone. @throws if the API server refuses it for good. */
-  report(device: string, report: Report): Promise<void> {
-    const none = () => ({
+  /**
+   * Resolves once it is stored, or the device is gone.
+   *
+   * @param session of the node; once it aborts, another cloudcore may have newer reports: what waits is not written.
+   * @throws if the API server refuses it for good; the session's reason.
+   */
+  report(device: string, report: Report, session: AbortSignal): Promise<void> {
+    const none = (): Pending => ({
       twins: new Map<string, ReportedTwin>(),
       state: {},
       versions: undefined,
+      session,
       written: deferred(),
     });
-    const pending: Pending = this.#pending.get(device) ?? none();
+    let pending = this.#pending.get(device);
+    if (pending?.session.aborted === true) giveUp(pending);
+    if (pending === undefined || pending.session.aborted) pending = none();
     this.#pending.set(device, pending);
+    pending.session = session;
     for (const [name, twin] of report.twins ?? NO_TWINS)
       pending.twins.set(name, mergeTwin(pending.twins.get(name), twin));
     pending.state = { ...pending.state, ...report.state };
@@ -78,14 +89,19 @@ export class StatusWriter extends Component {
   }
 
   async #write(key: string): Promise<Record<string, never>> {
-    const pending = this.#pending.get(key);
+    let pending = this.#pending.get(key);
     this.#pending.delete(key);
+    if (pending?.session.aborted === true) {
+      giveUp(pending);
+      pending = undefined;
+    }
     try {
       await this.#store(key, pending);
       pending?.written.resolve();
     } catch (error) {
       if (pending !== undefined) {
-        if (isRetryable(error) && !this.signal.aborted) this.#putBack(key, pending);
+        if (pending.session.aborted) giveUp(pending);
+        else if (isRetryable(error) && !this.signal.aborted) this.#putBack(key, pending);
         else {
           pending.written.promise.catch(() => undefined); // nobody may be waiting any more
           pending.written.reject(error);
@@ -98,7 +114,8 @@ export class StatusWriter extends Component {
 
   async #store(key: string, pending: Pending | undefined): Promise<void> {
     const { kube, view } = this.#deps;
-    const device = view.devices.get(key);
+    // Our copy may lag behind: what was reported of a device that it does not know must not be lost.
+    const device = view.devices.get(key) ?? (pending === undefined ? undefined : await this.#readDevice(key));
     if (device === undefined) return; // its status goes with it
     let status = view.status(key);
     if (status !== undefined && !isOwnedBy(status, device)) {
@@ -124,6 +141,15 @@ export class StatusWriter extends Component {
       view.noteGone(key);
       const whole = planStatus(device, undefined, pending ?? NO_REPORT) ?? {};
       view.noteWritten(await this.#create(device, whole, annotations));
+    }
+  }
+
+  async #readDevice(key: string): Promise<Device | undefined> {
+    try {
+      return await this.#deps.kube.get(DEVICES, parseKey(key), this.signal);
+    } catch (error) {
+      if (hasCode(error, "NotFound")) return undefined;
+      throw error;
     }
   }
 
@@ -171,6 +197,7 @@ export class StatusWriter extends Component {
     for (const [name, twin] of newer.twins) failed.twins.set(name, mergeTwin(failed.twins.get(name), twin));
     failed.state = { ...failed.state, ...newer.state };
     failed.versions = newer.versions ?? failed.versions;
+    failed.session = newer.session;
     failed.written.promise.then(newer.written.resolve, newer.written.reject);
     this.#pending.set(key, failed);
   }
@@ -189,6 +216,12 @@ export class StatusWriter extends Component {
       );
     this.#pending.clear();
   }
+}
+
+/** Its session is void: what it said comes again, or counts no more. */
+function giveUp({ written, session }: Pending): void {
+  written.promise.catch(() => undefined); // nobody may be waiting any more
+  written.reject(session.reason);
 }
 
 function mergeTwin(before: ReportedTwin | undefined, after: ReportedTwin): ReportedTwin {

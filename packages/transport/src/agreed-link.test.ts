@@ -147,3 +147,35 @@ test("a control handler that throws ends the link with its reason", { timeout: 2
   assert.deepEqual(await link.closed, { reason: "handlerFailed", detail: "what is applied?" });
   await client.closed;
 });
+
+test(
+  "a handler of control frames that takes its time is waited for, as one of messages",
+  { timeout: 20_000 },
+  async () => {
+    const { server, firstLink } = await startServer();
+    await using _server = server;
+    await using client = await dial(server);
+    const { link } = await firstLink;
+    const [begun, goOn, done] = [deferred(), deferred(), deferred()];
+    const seen: string[] = [];
+    link.agree({
+      onControl: async ({ kind }) => {
+        seen.push(`${kind} begins`);
+        begun.resolve();
+        await goOn.promise;
+        seen.push(`${kind} ends`);
+      },
+    });
+    link.receive(({ content }) => {
+      seen.push(String(content));
+      done.resolve();
+    });
+    client.agree({ onControl: () => undefined });
+    await client.sendControl({ kind: "renewLease", request: 1 });
+    await client.send(message("after"));
+    await begun.promise;
+    goOn.resolve();
+    await done.promise;
+    assert.deepEqual(seen, ["renewLease begins", "renewLease ends", "after"]);
+  },
+);

@@ -26,8 +26,11 @@ export type MessageHandler = (message: Message) => void | Promise<void>;
 
 /** What our own ends have agreed on in the headers that open the channel: `docs/adr/0006`. */
 export interface LinkAgreement {
-  /** Gets what the peer says beside messages, in order with them. One that throws ends the link, as for messages. */
-  readonly onControl: (frame: ControlFrame) => void;
+  /**
+   * Gets what the peer says beside messages, in order with them. While it waits, the next waits; one that throws ends the
+   * link: both as for messages.
+   */
+  readonly onControl: (frame: ControlFrame) => void | Promise<void>;
 }
 
 /** Closes the link: the reason, and what the peer is told. */

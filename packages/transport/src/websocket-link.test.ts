@@ -6,7 +6,8 @@ import { decodeMessage, encodeMessage, MESSAGE_BYTES_MAX } from "@kedge/protocol
 import { deferred, hasCode } from "@kedge/runtime";
 import { TestCa } from "@kedge/testing";
 import { WebSocket } from "ws";
-import { ca, clientTls, dial, message, rawDial, startServer } from "../test/link-bed.ts";
+import { barePair, ca, clientTls, dial, message, rawDial, startServer } from "../test/link-bed.ts";
+import type { WebSocketLink } from "./websocket-link.ts";
 import type { LinkRefusal, WebSocketServer } from "./websocket-server.ts";
 import { BAD_MESSAGES_MAX } from "./incoming-queue.ts";
 import { SENDS_WAITING_MAX } from "./outgoing-queue.ts";
@@ -248,4 +249,29 @@ test("a failing admission refuses, and the server goes on", { timeout: 20_000 },
   await using _server = server;
   await assert.rejects(dial(server), { code: "Refused" });
   await assert.rejects(dial(server), { code: "Refused" });
+});
+
+test("a peer that only pings and pongs, as fast as it can, is cut", { timeout: 20_000 }, async () => {
+  await using bed = await barePair(false);
+  bed.link.receive(() => undefined);
+  for (let n = 0; n < 5_000; n += 1) bed.peer.pong();
+  assert.equal((await bed.link.closed).reason, "badMessages");
+});
+
+test("a link that nobody can take is cut, and the server goes on", { timeout: 20_000 }, async () => {
+  const links: unknown[] = [];
+  const onLink = (link: WebSocketLink) => {
+    links.push(link);
+    if (links.length === 1) throw new Error("a part of ours failed");
+    link.receive(() => undefined);
+  };
+  const { server } = await startServer({ onLink });
+  await using _server = server;
+  await using first = await dial(server);
+  first.receive(() => undefined);
+  assert.equal((await first.closed).reason, "connectionLost");
+  await using second = await dial(server);
+  second.receive(() => undefined);
+  await second.send(message(1));
+  await second.confirm();
 });

@@ -11,6 +11,9 @@ import { frameBytes, PING_TRAFFIC } from "./traffic-type.ts";
 /** How long a closing handshake may take. */
 const CLOSE_MS = 2_000;
 
+/** Pings and pongs of the peer between two looks at the link: more have no purpose but to keep us busy. */
+const PINGS_PER_LOOK_MAX = 1_000;
+
 /** Lower-case names. */
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -30,6 +33,7 @@ export class WebSocketLink implements AsyncDisposable {
   #over = false;
   #bytesHeard = 0;
   #silentLooks = 0;
+  #pings = 0;
   readonly #confirming: { readonly number: number; readonly done: PromiseWithResolvers<void> }[] = [];
   #confirmations = 0;
 
@@ -130,14 +134,22 @@ export class WebSocketLink implements AsyncDisposable {
     this.#socket.ping(text);
   }
 
+  #tooManyPings(): void {
+    this.#pings += 1;
+    if (this.#pings === PINGS_PER_LOOK_MAX)
+      this.#terminate("badMessages", `the peer pings more than ${PINGS_PER_LOOK_MAX} times in a moment`);
+  }
+
   /** The socket has answered already. */
   #pinged({ length }: Buffer): void {
+    this.#tooManyPings();
     this.#countPing("in", length);
     this.#countPing("out", length);
   }
 
   /** A peer may answer only the last of several pings. Our other pings are empty: number 0. */
   #ponged(data: Buffer): void {
+    this.#tooManyPings();
     this.#countPing("in", data.length);
     const number = Number(data.toString());
     while ((this.#confirming[0]?.number ?? Infinity) <= number) this.#confirming.shift()?.done.resolve();
@@ -150,6 +162,7 @@ export class WebSocketLink implements AsyncDisposable {
 
   /** Called by the timer of all links of this end. */
   sweep(): void {
+    this.#pings = 0;
     const stuck = this.#outgoing.sweep();
     if (stuck !== undefined) return this.#terminate("writeTimeout", stuck);
     const { pingLooks, endLooks, options } = this.#end;

@@ -179,7 +179,16 @@ export class WebSocketServer extends Component {
     this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
       socket.off("error", drop); // from here on the link hears of errors
       this.#gate.left(name);
-      this.#options.onLink(new WebSocketLink(webSocket, socket, this.#end), request);
+      const link = new WebSocketLink(webSocket, socket, this.#end);
+      try {
+        this.#options.onLink(link, request);
+      } catch (error) {
+        this.#options.logger.error(
+          { remote: request.remoteAddress, error: toError(error) },
+          "a new link was not taken",
+        );
+        link.terminate("nobody has taken it");
+      }
     });
   }
 

@@ -202,6 +202,17 @@ suite(
       assert.ok(edge.link.open);
     });
 
+    test("a node that asks too fast for its lease is read more slowly, too", { timeout }, async () => {
+      const identity = await newNode();
+      await using edge = await connect(identity);
+      const frames = MESSAGES_AT_ONCE_MAX + MESSAGES_PER_SECOND_MAX;
+      const started = performance.now();
+      for (let request = 1; request <= frames; request += 1) edge.control({ kind: "renewLease", request });
+      await edge.until(() => edge.frames.length >= frames);
+      assert.ok(performance.now() - started > 800);
+      assert.ok(edge.link.open);
+    });
+
     test("tells in few frames how far it is", { timeout }, async () => {
       const identity = await newNode();
       await using edge = await connect(identity);

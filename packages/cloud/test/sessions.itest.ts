@@ -110,6 +110,22 @@ suite(
       },
     );
 
+    test("of two sessions that are let in out of order the one that came later is the newer", { timeout }, async () => {
+      const identity = await newNode();
+      await using first = await connect(0, identity);
+      const holder = (object: Node | undefined) => object?.metadata?.annotations?.[SESSION_ANNOTATION];
+      const before = holder(await clouds[0].kube.get(NODES, { name: identity.node }, clouds[0].signal));
+      const taken = watchNode(identity.node, (object) => holder(object) !== before, clouds[0].signal);
+      const early = connect(1, identity); // has to wait until the other cloudcore has heard
+      await taken;
+      await using later = await connect(1, identity); // need not
+      await using late = await early;
+      assert.match(JSON.stringify(await late.closed), /4001/);
+      assert.match(JSON.stringify(await first.closed), /4001/);
+      assert.ok(later.link.open);
+      assert.ok(clouds[1].cloud.connectedNodes().includes(identity.node));
+    });
+
     test("a node that returns to the same cloudcore costs no write", { timeout }, async () => {
       const identity = await newNode();
       const epochs: number[] = [];

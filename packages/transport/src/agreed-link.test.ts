@@ -57,7 +57,7 @@ test("messages of all sizes arrive in order, those being compressed too", { time
   const sent = [...sizes, ...sizes].map((bytes, at) => message([at, pods(bytes)]));
   const received: Message[] = [];
   const done = deferred();
-  link.agree({ onControl: ({ kind }) => received.push(message(kind)) });
+  link.agree({ onControl: ({ kind }) => void received.push(message(kind)) });
   link.receive((each) => {
     if (received.push(each) === sent.length + 1) done.resolve();
   });

@@ -63,8 +63,14 @@ export class AgreedChannel {
     if (this.#closed || upTo <= this.#told) return;
     this.#told = upTo;
     this.#toldAt = this.#clock.monotonic();
-    // A link that is over, or full, loses nothing: the next one begins with the watermark.
-    this.#link.sendControl({ kind: "applied", upTo }).catch(() => undefined);
+    this.#link.sendControl({ kind: "applied", upTo }).catch(() => this.#tellAgain());
+  }
+
+  /** A link that is over loses nothing: the next one begins with the watermark. But one that was full goes on. */
+  #tellAgain(): void {
+    if (this.#closed || !this.#link.open) return;
+    this.#told = -1;
+    this.#timer ??= setTimeout(() => this.#tell(), TELL_MS);
   }
 
   /** What is not done by now comes again with the node's next session. */

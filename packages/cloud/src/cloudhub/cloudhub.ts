@@ -58,6 +58,8 @@ interface Admitted {
   readonly claim: Claim;
   /** Of an edge of ours. */
   readonly offer: ChannelOffer | undefined;
+  /** Grows with each request that comes. */
+  readonly arrival: number;
 }
 
 /** How often silent sessions are looked for. */
@@ -83,6 +85,8 @@ export class CloudHub extends Component {
   /** What was agreed on with a request that was let in and has no link yet. */
   readonly #admitted = new WeakMap<LinkRequest, Admitted>();
   readonly #claims: SessionClaims;
+  #arrivals = 0;
+  readonly #arrivalOf = new WeakMap<NodeSession, number>();
   /** Nodes that were let in and wait for their claim. */
   #entering = 0;
   #websocket: WebSocketServer | undefined;
@@ -185,6 +189,8 @@ export class CloudHub extends Component {
 
   async #claim(node: string, request: LinkRequest): Promise<LinkAdmission> {
     this.#entering += 1;
+    this.#arrivals += 1;
+    const arrival = this.#arrivals;
     let claim: Claim | undefined;
     try {
       claim = await this.#claims.claim(node, this.signal);
@@ -196,7 +202,7 @@ export class CloudHub extends Component {
       return { refusal: TAKEN_MEANWHILE };
     }
     const offer = parseOffer(request.headers[KEDGE_CHANNEL_HEADER.toLowerCase()]);
-    this.#admitted.set(request, { claim, offer });
+    this.#admitted.set(request, { claim, offer, arrival });
     if (offer === undefined) return {};
     const agreement = { epoch: claim.epoch, applied: this.#inboxes.of(node, offer).applied };
     return { responseHeaders: { [KEDGE_CHANNEL_HEADER]: formatAgreement(agreement) } };
@@ -206,15 +212,20 @@ export class CloudHub extends Component {
     const node = String(request.headers["node_id"]);
     const admitted = this.#admitted.get(request);
     if (admitted === undefined) return link.terminate("it was not let in");
-    const { claim, offer } = admitted;
+    const { claim, offer, arrival } = admitted;
     const { epoch } = claim;
+    const before = this.#sessions.get(node);
+    // Claims may take their time: one that came later, and is here already, is the newer one.
+    if (before !== undefined && (this.#arrivalOf.get(before) ?? 0) > arrival)
+      return void link.close("replaced by a newer session", CLOSE_REPLACED);
     const logger = this.#deps.logger.child({ node });
     const { clock, records } = this.#deps;
     // From here on nothing of the older session counts (W32).
-    this.#sessions.get(node)?.end("replaced by a newer session", CLOSE_REPLACED);
+    before?.end("replaced by a newer session", CLOSE_REPLACED);
     const agreed = offer && new AgreedChannel(offer, this.#inboxes.of(node, offer), link, clock);
     const session = new NodeSession(node, epoch, link, { clock, records, logger, metrics: this.#metrics, agreed });
     this.#sessions.set(node, session);
+    this.#arrivalOf.set(session, arrival);
     logger.info({ remote: request.remoteAddress, epoch, agreed: agreed !== undefined }, "node connected");
     if (agreed !== undefined) link.agree({ onControl: (frame) => this.#control(session, frame) });
     link.receive((message) => this.#receive(session, message));
@@ -223,11 +234,13 @@ export class CloudHub extends Component {
     this.#claims.hold(session, claim); // last: it may turn out to be lost
   }
 
-  #control(session: NodeSession, frame: ControlFrame): void {
+  #control(session: NodeSession, frame: ControlFrame): void | Promise<void> {
     if (this.#sessions.get(session.node) !== session) return;
     session.heard();
     if (frame.kind === "renewLease") void this.#renewLease(session, frame.request);
     else this.#deps.logger.warn({ node: session.node, kind: frame.kind }, "a node said what only a cloud says");
+    const slower = session.tooFast();
+    if (slower !== undefined) return session.readAfter(slower);
   }
 
   async #renewLease({ node, link, signal }: NodeSession, request: number): Promise<void> {

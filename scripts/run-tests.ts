@@ -67,6 +67,11 @@ async function runCheck(check: Check, tally: Tally): Promise<void> {
   console.log(`✖ ${check.name} (${seconds} s)\n${output}`);
 }
 
+function isHookFailure(details: object): boolean {
+  const { error } = details as { error?: { failureType?: string } };
+  return error?.failureType === "hookFailed";
+}
+
 async function runSuite(files: string[], concurrency: number, tally: Tally): Promise<void> {
   if (files.length === 0) return;
   const events = run({
@@ -76,10 +81,12 @@ async function runSuite(files: string[], concurrency: number, tally: Tally): Pro
     timeout: longFaults ? LONG_FAULTS_TIMEOUT_MS : TEST_FILE_TIMEOUT_MS,
   });
   const count = (data: Extract<TestEvent, { type: "test:pass" | "test:fail" }>["data"], passed: boolean): void => {
-    if (data.details.type === "suite") return;
     const isFile = data.nesting === 0 && data.file !== undefined && data.name === data.file;
     if (isFile && passed) return; // a file is not a test of its own; one that fails to load is
-    if (data.skip !== undefined && data.skip !== false) {
+    const isSkipped = data.skip !== undefined && data.skip !== false;
+    // A suite's tests are counted, not the suite; but of one that is skipped none is, and no test tells of a failed hook.
+    if (data.details.type === "suite" && !isSkipped && !isHookFailure(data.details)) return;
+    if (isSkipped) {
       tally.skipped += 1;
       tally.notes.push(
         `skipped: ${data.name}${typeof data.skip === "string" && data.skip !== "" ? `: ${data.skip}` : ""}`,

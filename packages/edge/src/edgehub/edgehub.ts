@@ -202,10 +202,9 @@ export class EdgeHub extends Component {
 
   async #serve(link: WebSocketLink): Promise<LinkClosed> {
     const agreement = parseAgreement(link.responseHeaders[KEDGE_CHANNEL_HEADER.toLowerCase()]);
-    if (agreement !== undefined && !(await this.#canActOn(agreement))) {
-      link.terminate("its session is void");
-      return link.closed;
-    }
+    if (agreement !== undefined && !(await this.#canActOn(agreement))) link.terminate("its session is void");
+    if (this.signal.aborted) link.terminate("edgecore stops");
+    if (!link.open) return link.closed;
     this.#link = link;
     this.#hungUp = 0;
     this.#failures.healed();

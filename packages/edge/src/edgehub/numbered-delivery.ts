@@ -1,7 +1,7 @@
 import { type Clock, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { WebSocketLink } from "@kedge/transport";
 import type { OutboxDelivery } from "./outbox-delivery.ts";
-import type { Outbox, OutboxEntry } from "./outbox.ts";
+import { numbered, type Outbox, type OutboxEntry } from "./outbox.ts";
 
 /** Messages on their way to the cloud whose effect it has not confirmed; then the next waits. */
 export const NUMBERED_IN_FLIGHT_MAX = 256;
@@ -77,7 +77,7 @@ export class NumberedDelivery implements OutboxDelivery {
     this.#givenSeq = seq; // before it goes: the answer may be faster than the kernel's word that it has gone
     this.#inFlight.push({ seq, bytes });
     this.#inFlightBytes += bytes;
-    await this.#link.send({ ...message, header: { ...message.header, seq } });
+    await this.#link.send(numbered(message, seq));
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createEvent, type Message, mqttUpload } from "@kedge/protocol";
+import { createEvent, encodeMessage, type Message, MESSAGE_BYTES_MAX, mqttUpload } from "@kedge/protocol";
 import { hasCode, silentLogger } from "@kedge/runtime";
 import { GroupCommit, openDatabase } from "@kedge/sqlite";
-import { Outbox, OUTBOX_EVENTS_MAX, OUTBOX_MESSAGES_MAX } from "./outbox.ts";
+import { numbered, Outbox, OUTBOX_EVENTS_MAX, OUTBOX_MESSAGES_MAX } from "./outbox.ts";
 
 function openOutbox(path = ":memory:") {
   const db = openDatabase({ path });
@@ -129,4 +129,27 @@ test("W-04: holds the same as a plain list would, whatever happens to it", async
     }),
     { numRuns: 50 },
   );
+});
+
+test("a message that would be too large with its number is refused: it would end each link", async () => {
+  using bed = openOutbox();
+  const free = MESSAGE_BYTES_MAX - Buffer.byteLength(encodeMessage(mqttUpload("t", "")));
+  const largest = mqttUpload("t", "x".repeat(free));
+  encodeMessage(largest);
+  await assert.rejects(bed.outbox.add(largest), (error) => hasCode(error, "MessageTooLarge"));
+  await bed.outbox.add(mqttUpload("t", "x".repeat(free - 64)));
+  const [entry] = bed.outbox.after(0);
+  assert.ok(entry !== undefined);
+  encodeMessage(numbered(entry.message, Number.MAX_SAFE_INTEGER));
+});
+
+test("a disk that takes nothing does not fail the verdict on a cloud that knows of more", async () => {
+  using bed = openOutbox();
+  await bed.outbox.add(mqttUpload("t", "1"));
+  const { stream } = bed.outbox.offer();
+  await bed.outbox.markSent(1);
+  bed.db.exec("CREATE TRIGGER broken BEFORE DELETE ON kedge_outbox BEGIN SELECT RAISE(FAIL, 'disk I/O error'); END");
+  assert.equal(await bed.outbox.trusts(5), false);
+  assert.notEqual(bed.outbox.offer().stream, stream);
+  assert.equal(bed.outbox.waiting, 1);
 });

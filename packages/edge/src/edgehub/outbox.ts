@@ -1,5 +1,12 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type ChannelOffer, decodeMessage, encodeMessage, type Message, parseResource } from "@kedge/protocol";
+import {
+  type ChannelOffer,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  MESSAGE_BYTES_MAX,
+  parseResource,
+} from "@kedge/protocol";
 import { type Logger, toError } from "@kedge/runtime";
 import { type GroupCommit, migrate, transact } from "@kedge/sqlite";
 import { HubError } from "./hub-error.ts";
@@ -11,6 +18,8 @@ export const OUTBOX_MESSAGES_MAX = 10_000;
 export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 /** Events tell a story that pales with time: of more than these the oldest go. */
 export const OUTBOX_EVENTS_MAX = 1_000;
+/** What its number adds to a message. */
+const NUMBER_BYTES_MAX = 64;
 const SQLITE_FULL = 13;
 /** Read from disk at once. */
 const PAGE_MESSAGES = 32;
@@ -52,6 +61,11 @@ const TAKE_SALVAGED = `
   INSERT OR IGNORE INTO kedge_outbox (msg_id, class, bytes, message)
     SELECT msg_id, class, bytes, message FROM kedge_outbox_salvaged WHERE json_valid(message) ORDER BY seq;
   DROP TABLE kedge_outbox_salvaged`;
+
+/** A message as it travels to a cloud that counts. */
+export function numbered(message: Message, seq: number): Message {
+  return { ...message, header: { ...message.header, seq } };
+}
 
 export function outboxClass({ route }: Message): OutboxClass {
   return parseResource(route.resource)?.type === "event" ? "event" : "report";
@@ -135,7 +149,14 @@ export class Outbox {
       "the cloud has had more of this node's messages than the node's database knows of: it was put back as it was before; what it did not send yet is sent as new",
     );
     this.stream.renew();
-    await this.removeUpTo(sent);
+    try {
+      await this.removeUpTo(sent);
+    } catch (error) {
+      this.#logger.warn(
+        { error: toError(error) },
+        "what the cloud has done stays in the outbox, and is sent once more",
+      );
+    }
     return false;
   }
 
@@ -153,10 +174,12 @@ export class Outbox {
    * Accepts a message; one with an id that waits already is accepted as the same.
    *
    * @throws {HubError} `QueueFull`, by the policy of its class.
+   * @throws {ProtocolError} `MessageTooLarge`, also if it only would be with its number: it would end each link.
    */
   async add(message: Message): Promise<void> {
     const text = encodeMessage(message);
     const bytes = Buffer.byteLength(text);
+    if (bytes > MESSAGE_BYTES_MAX - NUMBER_BYTES_MAX) encodeMessage(numbered(message, Number.MAX_SAFE_INTEGER));
     const kind = outboxClass(message);
     await this.#write(() => {
       if (this.#has.get(message.header.msg_id) !== undefined) return;

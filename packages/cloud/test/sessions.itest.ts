@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { after, before, suite, test } from "node:test";
 import { type Node, NODES } from "@kedge/kube";
 import { type ControlFrame, patchNodeStatus, registerNode } from "@kedge/protocol";
-import { silentLogger } from "@kedge/runtime";
+import { hasCode, silentLogger } from "@kedge/runtime";
 import { TestKubernetes } from "@kedge/testing";
 import { SESSION_ANNOTATION } from "../src/cloudhub/session-mark.ts";
 import { AgreedEdge } from "./agreed-edge.ts";
@@ -124,6 +124,24 @@ suite(
       assert.match(JSON.stringify(await first.closed), /4001/);
       assert.ok(later.link.open);
       assert.ok(clouds[1].cloud.connectedNodes().includes(identity.node));
+    });
+
+    test("a node that begins sessions again and again has to wait; others need not", { timeout }, async () => {
+      const [identity, other] = [await newNode(), await newNode()];
+      const edges: AgreedEdge[] = [];
+      try {
+        await assert.rejects(
+          async () => {
+            while (edges.length < 200) edges.push(await connect(0, identity));
+          },
+          (error) => hasCode(error, "Refused") && /again and again/.test(error.message),
+        );
+        assert.ok(edges.length >= 60, `${edges.length} sessions`);
+        await using fine = await connect(0, other);
+        assert.ok(fine.link.open);
+      } finally {
+        for (const edge of edges) await edge[Symbol.asyncDispose]();
+      }
     });
 
     test("a node that returns to the same cloudcore costs no write", { timeout }, async () => {

@@ -21,8 +21,12 @@ const RECEIVED_WAITING_BYTES_MAX = 1024 * 1024;
 export const BAD_MESSAGES_MAX = 16;
 const BAD_MESSAGES_MS = 60_000;
 
-/** What a link calls with each message, in order. While it waits, the next waits; the peer feels it when many do. */
-export type MessageHandler = (message: Message) => void | Promise<void>;
+/**
+ * What a link calls with each message, in order. While it waits, the next waits; the peer feels it when many do.
+ *
+ * @param bytes of the message's text, before it was compressed.
+ */
+export type MessageHandler = (message: Message, bytes: number) => void | Promise<void>;
 
 /** What our own ends have agreed on in the headers that open the channel: `docs/adr/0006`. */
 export interface LinkAgreement {
@@ -53,6 +57,8 @@ export class IncomingQueue {
   #bad = 0;
   #badSinceMs = 0;
   #bytesRead = 0;
+  /** Of the message that was read last. */
+  #plainBytes = 0;
   #over = false;
 
   constructor(socket: WebSocket, end: LinkEnd, close: CloseLink) {
@@ -105,7 +111,7 @@ export class IncomingQueue {
           continue;
         }
         if (this.#over) return;
-        const handled = "kind" in read ? this.agreement?.onControl(read) : this.#handler?.(read);
+        const handled = "kind" in read ? this.agreement?.onControl(read) : this.#handler?.(read, this.#plainBytes);
         if (handled !== undefined) await handled;
       }
     } catch (error) {
@@ -132,6 +138,7 @@ export class IncomingQueue {
 
   #decode(data: Received, bytes: number): Message {
     const message = decodeMessage(data);
+    this.#plainBytes = data.length;
     this.#count(trafficType(message), bytes);
     return message;
   }

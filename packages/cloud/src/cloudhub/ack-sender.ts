@@ -17,6 +17,8 @@ const ORDER_WAIT_MS = 1_000;
 const RETRY_INITIAL_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 const TICK_MS = 500;
+/** Of what the edge says why, in our log. */
+const REASON_CHARS_MAX = 512;
 
 export interface AckSenderDeps {
   readonly clock: Clock;
@@ -82,7 +84,8 @@ export class AckSender {
   refuse(id: string, reason: unknown): void {
     const lane = this.#byId.get(id);
     if (lane === undefined || lane.head?.header.msg_id !== id) return;
-    this.#deps.logger.warn({ resource: lane.key, reason }, "the edge could not apply a message, trying again");
+    const said = (JSON.stringify(reason) ?? "").slice(0, REASON_CHARS_MAX);
+    this.#deps.logger.warn({ resource: lane.key, reason: said }, "the edge could not apply a message, trying again");
     this.#retryLater(lane);
     this.#pump();
   }

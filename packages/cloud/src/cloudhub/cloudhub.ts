@@ -32,7 +32,8 @@ import { CLOSE_LOCKED_OUT } from "./locked-out-nodes.ts";
 import { CLOSE_NODE_DELETED, CLOSE_REPLACED, CLOSE_SILENT, NodeSession } from "./node-session.ts";
 import { type Claim, type NodeView, SessionClaims } from "./session-claims.ts";
 import type { SyncRecords } from "./sync-records.ts";
-import { routeUpstream } from "./upstream-router.ts";
+import { networkOf, RateLimits } from "./rate-limits.ts";
+import { routeUpstream, shownRoute } from "./upstream-router.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 
 export interface CloudHubConfig extends JoiningConfig {
@@ -65,6 +66,18 @@ interface Admitted {
 /** How often silent sessions are looked for. */
 const SWEEP_MS = 1_000;
 const NO_LOAD: ServerLoad = { handshaking: 0, waiting: 0, cut: 0, sentAway: 0 };
+/** Sessions that one node may begin at once: each costs as much as the first, and takes its turn from the others… */
+const SESSIONS_BURST_MAX = 60;
+/** …then one more in so many ms. */
+const SESSIONS_REFILL_MS = 1_000;
+/** Refused requests of one address that are logged, at once; the rest are only counted. */
+const REFUSALS_BURST_MAX = 20;
+const REFUSALS_REFILL_MS = 3_000;
+const TOO_OFTEN: LinkRefusal = {
+  httpStatus: 429,
+  reason: "this node begins sessions again and again: does another host use its name?",
+  retryAfterSeconds: 5,
+};
 const TAKEN_MEANWHILE: LinkRefusal = {
   httpStatus: 503,
   reason: "another cloudcore let this node in at the same moment: try again",
@@ -85,6 +98,8 @@ export class CloudHub extends Component {
   /** What was agreed on with a request that was let in and has no link yet. */
   readonly #admitted = new WeakMap<LinkRequest, Admitted>();
   readonly #claims: SessionClaims;
+  readonly #begins: RateLimits;
+  readonly #refusals: RateLimits;
   #arrivals = 0;
   readonly #arrivalOf = new WeakMap<NodeSession, number>();
   /** Nodes that were let in and wait for their claim. */
@@ -98,6 +113,8 @@ export class CloudHub extends Component {
     this.#config = config;
     this.#deps = deps;
     this.#metrics = new HubMetrics(deps.metrics, () => this.#websocket?.load ?? NO_LOAD);
+    this.#begins = new RateLimits({ burst: SESSIONS_BURST_MAX, refillMs: SESSIONS_REFILL_MS }, deps.clock);
+    this.#refusals = new RateLimits({ burst: REFUSALS_BURST_MAX, refillMs: REFUSALS_REFILL_MS }, deps.clock);
     const claims = new SessionClaims({ ...deps, onLost: (session) => this.#lose(session) });
     this.#claims = this.#scope.use(claims);
     const confirm = (session: NodeSession) => claims.confirm(session);
@@ -178,11 +195,16 @@ export class CloudHub extends Component {
       isConnected: (node) => this.#sessions.has(node),
       whyLockedOut: (node) => this.#joining?.whyLockedOut(node),
     });
-    if (admission.refusal === undefined) return this.#claim(admission.node, request);
+    if (admission.refusal === undefined) {
+      if (this.#begins.take(admission.node)) return this.#claim(admission.node, request);
+      this.#metrics.refused("tooOften");
+      return { refusal: TOO_OFTEN };
+    }
     const { reason } = admission.refusal;
     this.#metrics.refused(admission.code);
     const node = request.headers["node_id"];
-    this.#deps.logger.warn({ node, remote: request.remoteAddress, reason }, "connection refused");
+    if (this.#refusals.take(networkOf(request.remoteAddress)))
+      this.#deps.logger.warn({ node, remote: request.remoteAddress, reason }, "connection refused");
     if (admission.node !== undefined) this.#joining?.sessionRefused(admission.node, request.remoteAddress, reason);
     return { refusal: admission.refusal };
   }
@@ -228,7 +250,7 @@ export class CloudHub extends Component {
     this.#arrivalOf.set(session, arrival);
     logger.info({ remote: request.remoteAddress, epoch, agreed: agreed !== undefined }, "node connected");
     if (agreed !== undefined) link.agree({ onControl: (frame) => this.#control(session, frame) });
-    link.receive((message) => this.#receive(session, message));
+    link.receive((message, bytes) => this.#receive(session, message, bytes));
     void this.#watchEnd(session, logger);
     this.#deps.bus.notify("hub/session", { node, connected: true });
     this.#claims.hold(session, claim); // last: it may turn out to be lost
@@ -280,7 +302,12 @@ export class CloudHub extends Component {
     this.#claims.release(session);
     if (this.#sessions.get(session.node) !== session) return;
     this.#sessions.delete(session.node);
-    this.#deps.bus.notify("hub/session", { node: session.node, connected: false });
+    try {
+      this.#deps.bus.notify("hub/session", { node: session.node, connected: false });
+    } catch (error) {
+      // Nobody waits for us here: it would end the process.
+      this.#deps.logger.error({ node: session.node, error: toError(error) }, "a part failed when told of a session");
+    }
   }
 
   /** A node that has no session here is skipped: once it connects, all is compared. */
@@ -294,10 +321,10 @@ export class CloudHub extends Component {
     else session.push(message);
   }
 
-  #receive(session: NodeSession, message: Message): void | Promise<void> {
+  #receive(session: NodeSession, message: Message, bytes: number): void | Promise<void> {
     if (this.#sessions.get(session.node) !== session) return; // a session that was replaced says nothing any more
     session.heard();
-    const [done, slower] = [this.#dispatch(session, message), session.tooFast()];
+    const [done, slower] = [this.#dispatch(session, message), session.tooFast(bytes)];
     if (done !== undefined || slower !== undefined) return session.readAfter(done, slower);
   }
 
@@ -318,7 +345,10 @@ export class CloudHub extends Component {
       case "kubernetesCa":
         return this.#answerKubernetesCa(session, message);
       case "nobody":
-        this.#deps.logger.warn({ node: session.node, route: message.route, reason: to.reason }, "message refused");
+        this.#deps.logger.warn(
+          { node: session.node, route: shownRoute(message), reason: to.reason },
+          "message refused",
+        );
         this.#work.skip(session, message);
         return undefined;
       default:

@@ -10,6 +10,14 @@ test("lets a burst through, then as many a second as are allowed", () => {
   assert.ok(Math.abs(now - 2_000) < 100, `${now}`);
 });
 
+test("large messages count for more", () => {
+  const rate = new MessageRate();
+  const bytes = 32 * 1024 * 1024;
+  let now = 0;
+  for (let count = 0; count < 5; count += 1) now += rate.take(now, bytes);
+  assert.ok(now > 15_000, `${now}`);
+});
+
 test("a node that was quiet may speak at once again", () => {
   const rate = new MessageRate();
   for (let count = 0; count < 2 * MESSAGES_AT_ONCE_MAX; count += 1) rate.take(0);

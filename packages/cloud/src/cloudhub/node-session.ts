@@ -168,9 +168,9 @@ export class NodeSession {
     return this.#fewerWork.promise;
   }
 
-  /** Counts a message. @returns for how long to read no more; `undefined`: go on. */
-  tooFast(): Promise<void> | undefined {
-    const waitMs = this.#rate.take(this.#deps.clock.monotonic());
+  /** Counts a message of so many bytes. @returns for how long to read no more; `undefined`: go on. */
+  tooFast(bytes = 0): Promise<void> | undefined {
+    const waitMs = this.#rate.take(this.#deps.clock.monotonic(), bytes);
     return waitMs === 0 ? undefined : this.#deps.clock.sleep(waitMs, this.signal).catch(() => undefined);
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Message } from "@kedge/protocol";
-import { routeUpstream } from "./upstream-router.ts";
+import { routeUpstream, shownRoute } from "./upstream-router.ts";
 
 const file = new URL("../../../../test/vectors/cloud-edge-frames.json", import.meta.url);
 const { vectors } = JSON.parse(readFileSync(file, "utf8")) as {
@@ -44,3 +44,15 @@ for (const source of ["cloudhub", "cloudStream", "devicecontroller", "edgecontro
 
 test("the empty message that a stock edge sends when it stops goes nowhere", () =>
   assert.equal(routeUpstream({ header: { msg_id: "", timestamp: 0 }, route: {}, content: null }).to, "nobody"));
+
+test("a route that no message of ours could have is nobody's, and is not shown whole; a topic may be long", () => {
+  const long = "x".repeat(2_000);
+  const of = (route: Message["route"]): Message => ({ header: { msg_id: "1", timestamp: 1 }, route, content: "" });
+  for (const part of ["source", "group", "operation", "resource"]) {
+    const message = of({ source: "s", group: "resource", operation: "update", resource: "r", [part]: long });
+    assert.equal(routeUpstream(message).to, "nobody", part);
+    assert.ok(JSON.stringify(shownRoute(message)).length < 1_000);
+  }
+  const upload = of({ source: "bus", group: "user", operation: "upload", resource: long });
+  assert.equal(routeUpstream(upload).to, "router");
+});

@@ -68,3 +68,15 @@ test("however many nodes ask, only so many writes are under way", async () => {
   await settle(renewals);
   assert.equal(written.length, 500);
 });
+
+test("what an older session of the node waited for says nothing about the newer one's", async () => {
+  const { leases, written, gates, settle } = setup();
+  const older = new AbortController();
+  const first = leases.renew("n", older.signal);
+  const second = leases.renew("n", signal);
+  older.abort();
+  gates.splice(0)[0]?.reject(older.signal.reason);
+  await assert.rejects(first, { name: "AbortError" });
+  await settle([second]);
+  assert.equal(written.length, 1);
+});

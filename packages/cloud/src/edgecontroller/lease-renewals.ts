@@ -29,11 +29,18 @@ export class LeaseRenewals {
   /** @throws KubeApiError `NotFound`: the node must create its lease first; whatever the API server says. */
   renew(node: string, signal: AbortSignal): Promise<void> {
     const writing = this.#writing.get(node);
-    if (writing !== undefined) return writing;
+    if (writing !== undefined) return writing.catch((error: unknown) => this.#renewAfter(error, node, signal));
     if (this.#clock.monotonic() - (this.#writtenAt.get(node) ?? -Infinity) < FRESH_MS) return Promise.resolve();
     const written = this.#write(node, signal).finally(() => this.#writing.delete(node));
     this.#writing.set(node, written);
     return written;
+  }
+
+  /** What another session waited for has failed: if only because that session is over, it says nothing about ours. */
+  #renewAfter(error: unknown, node: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (error instanceof Error && error.name === "AbortError") return this.renew(node, signal);
+    throw error;
   }
 
   /** The node's session is over: whoever has it next may be another cloudcore. */

@@ -7,7 +7,7 @@ import { FaultWorld, NODE } from "./fault-world.ts";
 
 /** `./kedge test --faults`: 100,000 tagged messages over twenty seeds. In `./kedge test` a short form. */
 const long = process.env["KEDGE_FAULTS"] === "long";
-const [SEEDS, MESSAGES] = long ? [20, 5_000] : [2, 400];
+const [SEEDS, MESSAGES] = long ? [20, 5_010] : [2, 400];
 const SETTLED_MS = 90_000;
 const RECORDED_MS = 20_000;
 const POLL_MS = 200;

@@ -48,7 +48,7 @@ export class UpstreamWork {
     // Devices' reports keep their order where they are gathered; in lanes, each would be a write of its own.
     const over =
       topic === "edge/upstream"
-        ? this.#ordered.run(upstreamLane(session.node, message), (limited) =>
+        ? this.#ordered.run(session.node, upstreamLane(session.node, message), (limited) =>
             this.#do(session, topic, message, work, limited),
           )
         : this.#do(session, topic, message, work, (run) => run());

@@ -39,6 +39,8 @@ const RESOURCE = /^device\/([^/]+\/[^/]+)\/(twin\/edge_updated|state\/update)$/;
 export class DeviceUpstream {
   readonly #deps: DeviceUpstreamDeps;
   readonly #signal: AbortSignal;
+  /** By node, one after the other: a node that names what it does not have must not use up what is for all. */
+  readonly #reading = new Map<string, Promise<Device | undefined>>();
 
   constructor(deps: DeviceUpstreamDeps, signal: AbortSignal) {
     this.#deps = deps;
@@ -76,7 +78,7 @@ export class DeviceUpstream {
     const { view, writer, newest, logger } = this.#deps;
     const known = view.devices.get(key);
     // Reports of one node stay in order: only for a device that is not the node's, for all that we know, we have to ask first.
-    const device = known?.spec?.nodeName === node ? known : await this.#read(key);
+    const device = known?.spec?.nodeName === node ? known : await this.#readInTurn(node, key);
     session.throwIfAborted();
     if (device?.spec?.nodeName !== node) {
       logger.debug({ node, device: key }, "report of a device that this node does not have");
@@ -90,6 +92,17 @@ export class DeviceUpstream {
     const all = new Map([...(before ?? []), ...newest.versions(key)]);
     const versions = numbered && formatVersions(numbered.stream, device, all);
     await writer.report(key, { twins, ...(versions !== undefined && { versions }) }, session);
+  }
+
+  async #readInTurn(node: string, key: string): Promise<Device | undefined> {
+    const before = this.#reading.get(node)?.catch(() => undefined) ?? Promise.resolve();
+    const reading = before.then(() => this.#read(key));
+    this.#reading.set(node, reading);
+    try {
+      return await reading;
+    } finally {
+      if (this.#reading.get(node) === reading) this.#reading.delete(node);
+    }
   }
 
   /** Our copy may lag behind, for a device that was only just created, or came to this node. */

@@ -128,3 +128,19 @@ suite("S12: a request for a serving certificate", () => {
     assert.match(whyNotItsNames(read, undefined) ?? "", /no node edge-1/);
   });
 });
+
+for (const name of [
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "a.b.svc.cluster.local",
+  "*.default.svc",
+  "*",
+])
+  test(`S12: a node that reports ${name} as its own name gets no certificate for it`, () => {
+    const addresses = [{ type: "InternalDNS", address: name }];
+    assert.match(
+      verdict(csr({ dnsNames: [name] }), { ...node, status: { addresses } }),
+      /name of the cluster's own services/,
+    );
+  });

@@ -12,6 +12,9 @@ const USAGES: ReadonlySet<string> = new Set(["digital signature", "key encipherm
 /** Addresses that mean nothing outside of the host, or its link: MetaServer listens there. */
 const LOCAL = /^(127\.|169\.254\.)|^(0:){7}1$/;
 
+/** Names of services, those of the API server among them, and of many. */
+const CLUSTERS_OWN = /\*|^kubernetes(\.default)?\.?$|\.svc(\.|$)|\.cluster\.local\.?$/i;
+
 /** Whose certificate a request is about, as far as its shape can tell. */
 export interface ServingRequest {
   readonly node: string;
@@ -56,6 +59,9 @@ export function whyNotItsNames({ node: name, asked }: ServingRequest, node: Node
   const names = new Set([name, ...ofType(/^(Hostname|(Internal|External)DNS)$/)]);
   const foreignName = dnsNames.find((dnsName) => !names.has(dnsName));
   if (foreignName !== undefined) return `${JSON.stringify(foreignName)} is not a name of node ${name}`;
+  // A node reports its own addresses: the cluster's names must not become its own by that, since all pods trust the signer.
+  const clusters = dnsNames.find((dnsName) => CLUSTERS_OWN.test(dnsName));
+  if (clusters !== undefined) return `${JSON.stringify(clusters)} is a name of the cluster's own services`;
   const own = ofType(/^(Internal|External)IP$/).map(bytesOf);
   const foreign = ipAddresses.find((address) => !LOCAL.test(address) && !own.includes(bytesOf(address)));
   return foreign === undefined ? undefined : `${foreign} is not an address of node ${name}`;

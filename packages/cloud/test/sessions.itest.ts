@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, suite, test } from "node:test";
-import { type Node, NODES } from "@kedge/kube";
+import { CONFIG_MAPS, type Node, NODES } from "@kedge/kube";
 import { type ControlFrame, patchNodeStatus, registerNode } from "@kedge/protocol";
 import { hasCode, silentLogger } from "@kedge/runtime";
 import { TestKubernetes } from "@kedge/testing";
+import { LOCKED_OUT_NODES } from "../src/cloudhub/locked-out-nodes.ts";
 import { SESSION_ANNOTATION } from "../src/cloudhub/session-mark.ts";
 import { AgreedEdge } from "./agreed-edge.ts";
 import { type CloudFixture, failingKube, startCloud, startKubernetes } from "./cloud-fixture.ts";
@@ -124,6 +125,27 @@ suite(
       assert.match(JSON.stringify(await first.closed), /4001/);
       assert.ok(later.link.open);
       assert.ok(clouds[1].cloud.connectedNodes().includes(identity.node));
+    });
+
+    test("a node that is locked out while it waits to be let in gets no session", { timeout }, async () => {
+      const identity = await newNode();
+      const { kube, signal } = clouds[0];
+      await using first = await connect(0, identity);
+      const mark = (object: Node) => object.metadata?.annotations?.[SESSION_ANNOTATION];
+      const before = mark(await kube.get(NODES, { name: identity.node }, signal));
+      const taken = watchNode(identity.node, (object) => mark(object) !== before, signal);
+      const waiting = connect(1, identity);
+      await taken;
+      const metadata = { namespace: "kubeedge", name: LOCKED_OUT_NODES };
+      await kube.create(CONFIG_MAPS, { metadata, data: { [identity.node]: "stolen" } }, signal);
+      try {
+        await using late = await waiting;
+        assert.match(JSON.stringify(await late.closed), /4004/);
+        await first.closed;
+        assert.ok(!clouds[1].cloud.connectedNodes().includes(identity.node));
+      } finally {
+        await kube.delete(CONFIG_MAPS, metadata, signal);
+      }
     });
 
     test("a node that begins sessions again and again has to wait; others need not", { timeout }, async () => {

@@ -236,8 +236,11 @@ export class CloudHub extends Component {
     if (admitted === undefined) return link.terminate("it was not let in");
     const { claim, offer, arrival } = admitted;
     const { epoch } = claim;
+    // Claims may take their time: an administrator may have locked the node out meanwhile.
+    if (this.#joining?.whyLockedOut(node) !== undefined)
+      return void link.close("locked out by an administrator", CLOSE_LOCKED_OUT);
     const before = this.#sessions.get(node);
-    // Claims may take their time: one that came later, and is here already, is the newer one.
+    // One that came later, and is here already, is the newer one.
     if (before !== undefined && (this.#arrivalOf.get(before) ?? 0) > arrival)
       return void link.close("replaced by a newer session", CLOSE_REPLACED);
     const logger = this.#deps.logger.child({ node });

@@ -63,7 +63,8 @@ export class NumberedDelivery implements OutboxDelivery {
   /** Before it goes, the disk knows that it may have gone. */
   async page(): Promise<OutboxEntry[]> {
     const entries = this.#deps.outbox.after(this.#givenSeq);
-    await this.#deps.outbox.markSent(entries.at(-1)?.seq ?? 0);
+    const last = entries.at(-1);
+    if (last !== undefined) await this.#deps.outbox.markSent(last.seq);
     return entries;
   }
 

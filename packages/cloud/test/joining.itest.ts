@@ -3,10 +3,13 @@ import { createPrivateKey, sign, X509Certificate } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
+import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { after, before, suite, test } from "node:test";
 import { EVENTS, type Node, NODES, SECRETS } from "@kedge/kube";
+import { deferred } from "@kedge/runtime";
 import { TestKubernetes } from "@kedge/testing";
+import { ADDRESS_CONNECTIONS_MAX } from "../src/cloudhub/https-server.ts";
 import { CertificateAuthority } from "../src/cloudhub/pki/certificate-authority.ts";
 import { createJoinToken } from "../src/cloudhub/pki/join-token.ts";
 import { signToken } from "../src/cloudhub/pki/json-web-token.ts";
@@ -165,6 +168,24 @@ suite("joining, on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       assert.deepEqual(await readdir(dir), []);
     } finally {
       await rm(dir, { recursive: true });
+    }
+  });
+
+  test("one address cannot hold all connections: others still join", { timeout }, async () => {
+    const sockets = new Set<Socket>();
+    const cut = deferred();
+    try {
+      for (let n = 0; n <= ADDRESS_CONNECTIONS_MAX; n += 1) {
+        const socket = connect({ host: "127.0.0.1", port: shared.cloud.ports.https, localAddress: "127.0.0.9" });
+        socket.on("error", () => undefined);
+        socket.once("close", cut.resolve);
+        sockets.add(socket);
+      }
+      await cut.promise;
+      const { token } = await newToken();
+      await joinWith(token, newName());
+    } finally {
+      for (const socket of sockets) socket.destroy();
     }
   });
 

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
 import { Component, type Counter, isRetryable, type Metrics, toError } from "@kedge/runtime";
 import type { TlsIdentity } from "@kedge/transport";
@@ -18,6 +18,8 @@ import { Refusal } from "./refusal.ts";
 const REQUEST_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 const CONNECTIONS_MAX = 4_096;
+/** Of them, from one address, whoever that is: more are cut, so that who holds them open does not keep others from joining. */
+export const ADDRESS_CONNECTIONS_MAX = CONNECTIONS_MAX / 4;
 /** Requests that show a credential, from one address: so many at once, as when a site's power returns… */
 const ADDRESS_REQUESTS_BURST_MAX = 500;
 /** …then one more in so many ms. */
@@ -50,6 +52,7 @@ export class HttpsServer extends Component {
   readonly #requests: RateLimits;
   readonly #refusals: RateLimits;
   readonly #answered: Counter<"path" | "result">;
+  readonly #connections = new Map<string, number>();
 
   private constructor({ tls }: HttpsServerOptions, deps: HttpsServerDeps) {
     super();
@@ -72,6 +75,7 @@ export class HttpsServer extends Component {
       maxHeaderSize: HEADER_BYTES_MAX,
     });
     this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.on("connection", (socket: Socket) => this.#connected(socket));
     this.#server.on("tlsClientError", (error) => deps.logger.debug({ error }, "TLS handshake failed"));
     this.#server.on("request", (request, response) => void this.#serve(request, response));
   }
@@ -93,6 +97,18 @@ export class HttpsServer extends Component {
   /** New connections see this certificate; those that are open go on with the old one. */
   replaceIdentity(tls: TlsIdentity): void {
     this.#server.setSecureContext(secureContext(tls));
+  }
+
+  #connected(socket: Socket): void {
+    const network = networkOf(socket.remoteAddress ?? "");
+    const count = (this.#connections.get(network) ?? 0) + 1;
+    this.#connections.set(network, count);
+    socket.once("close", () => {
+      const left = (this.#connections.get(network) ?? 1) - 1;
+      if (left === 0) this.#connections.delete(network);
+      else this.#connections.set(network, left);
+    });
+    if (count > ADDRESS_CONNECTIONS_MAX) socket.destroy();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {

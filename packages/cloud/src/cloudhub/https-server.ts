@@ -19,7 +19,7 @@ const REQUEST_MS = 30_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 const CONNECTIONS_MAX = 4_096;
 /** Of them, from one address, whoever that is: more are cut, so that who holds them open does not keep others from joining. */
-export const ADDRESS_CONNECTIONS_MAX = CONNECTIONS_MAX / 4;
+export const ADDRESS_CONNECTIONS_MAX = 1_024;
 /** Requests that show a credential, from one address: so many at once, as when a site's power returns… */
 const ADDRESS_REQUESTS_BURST_MAX = 500;
 /** …then one more in so many ms. */

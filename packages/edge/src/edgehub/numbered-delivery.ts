@@ -49,7 +49,7 @@ export class NumberedDelivery implements OutboxDelivery {
     if (upTo > this.#givenSeq) {
       // Whatever it means, it is not our messages: rather send them twice than lose one.
       this.#deps.logger.error({ upTo, sent: this.#givenSeq }, "the cloud confirms messages that it was never sent");
-      this.#deps.outbox.stream.renew();
+      this.#deps.outbox.giveUpStream();
       return this.#link.terminate("the cloud confirms messages that it was never sent");
     }
     if (upTo <= this.#doneSeq) return;

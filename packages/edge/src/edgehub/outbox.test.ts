@@ -153,3 +153,14 @@ test("a disk that takes nothing does not fail the verdict on a cloud that knows 
   assert.notEqual(bed.outbox.offer().stream, stream);
   assert.equal(bed.outbox.waiting, 1);
 });
+
+test("what was sent under a name that was given up is told as such: it may come again", async () => {
+  using bed = openOutbox();
+  for (let n = 0; n < 3; n += 1) await bed.outbox.add(mqttUpload("t", String(n)));
+  const { stream } = bed.outbox.offer();
+  await bed.outbox.markSent(2);
+  bed.outbox.giveUpStream();
+  const offer = bed.outbox.offer();
+  assert.notEqual(offer.stream, stream);
+  assert.equal(offer.sent, 2);
+});

@@ -89,7 +89,7 @@ export class Outbox {
   #events = 0;
   #dropped = 0;
   #numbered = false;
-  /** Of what waits, the last that a link may have carried to a cloud that does not count. */
+  /** Of what waits, the last that a link may have carried to a cloud that does not count, or under another name. */
   #carried: number;
 
   constructor(db: DatabaseSync, commits: GroupCommit, logger: Logger) {
@@ -119,7 +119,7 @@ export class Outbox {
     this.#numbered = numbered;
   }
 
-  /** A link that counts nothing was given all up to this number. */
+  /** All up to this number was given to a link, and no stream says so. */
   carried(seq: number): void {
     this.#carried = Math.max(this.#carried, seq);
   }
@@ -148,7 +148,7 @@ export class Outbox {
       { applied, sent },
       "the cloud has had more of this node's messages than the node's database knows of: it was put back as it was before; what it did not send yet is sent as new",
     );
-    this.stream.renew();
+    this.giveUpStream();
     try {
       await this.removeUpTo(sent);
     } catch (error) {
@@ -158,6 +158,12 @@ export class Outbox {
       );
     }
     return false;
+  }
+
+  /** What the cloud says of the stream makes no sense: what waits goes under another name, some of it perhaps once more. */
+  giveUpStream(): void {
+    this.carried(this.stream.sent);
+    this.stream.renew();
   }
 
   #waitingEnds(): { readonly first: number; readonly last: number } {

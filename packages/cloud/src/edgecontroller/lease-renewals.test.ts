@@ -80,3 +80,12 @@ test("what an older session of the node waited for says nothing about the newer 
   await settle([second]);
   assert.equal(written.length, 1);
 });
+
+test("a write that ends after the node has gone makes nothing fresh", async () => {
+  const { leases, written, settle } = setup();
+  const first = leases.renew("n", signal);
+  leases.forget("n");
+  await settle([first]);
+  await settle([leases.renew("n", signal)]);
+  assert.equal(written.length, 2);
+});

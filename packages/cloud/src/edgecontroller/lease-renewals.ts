@@ -31,7 +31,10 @@ export class LeaseRenewals {
     const writing = this.#writing.get(node);
     if (writing !== undefined) return writing.catch((error: unknown) => this.#renewAfter(error, node, signal));
     if (this.#clock.monotonic() - (this.#writtenAt.get(node) ?? -Infinity) < FRESH_MS) return Promise.resolve();
-    const written = this.#write(node, signal).finally(() => this.#writing.delete(node));
+    const isCurrent = () => this.#writing.get(node) === written;
+    const written: Promise<void> = this.#write(node, signal)
+      .then(() => void (isCurrent() && this.#writtenAt.set(node, this.#clock.monotonic())))
+      .finally(() => isCurrent() && this.#writing.delete(node));
     this.#writing.set(node, written);
     return written;
   }
@@ -46,6 +49,7 @@ export class LeaseRenewals {
   /** The node's session is over: whoever has it next may be another cloudcore. */
   forget(node: string): void {
     this.#writtenAt.delete(node);
+    this.#writing.delete(node); // what is under way says nothing any more
   }
 
   async #write(node: string, signal: AbortSignal): Promise<void> {
@@ -55,7 +59,6 @@ export class LeaseRenewals {
       const renewTime = microTime(this.#clock.now());
       const patch = { type: "merge", body: { spec: { renewTime } } } as const;
       await this.#kube.patch(LEASES, { namespace: NODE_LEASES, name: node }, patch, signal);
-      this.#writtenAt.set(node, this.#clock.monotonic());
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;

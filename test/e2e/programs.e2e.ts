@@ -64,6 +64,7 @@ test(
       "modules.edged.rootDirectory": at("kubelet"),
       "modules.edged.tailoredKubeletConfig.containerRuntimeEndpoint": containerd.endpoint,
       "modules.edged.tailoredKubeletConfig.imageServiceEndpoint": containerd.endpoint,
+      "modules.edged.tailoredKubeletConfig.readOnlyPort": await freePort(),
       "modules.edged.tailoredKubeletConfig.staticPodPath": at("manifests"),
       "modules.edged.tailoredKubeletConfig.podLogsDir": at("pods"),
       "modules.edged.tailoredKubeletConfig.cgroupRoot": `/kedge-test-${containerd.bridge}`,

@@ -29,7 +29,7 @@ const stateDir = join(parent, "state");
 const node = "up-node";
 
 async function ports(): Promise<string[]> {
-  const flags = ["--api-port", "--cloudhub-port", "--https-port", "--mqtt-port"];
+  const flags = ["--api-port", "--cloudhub-port", "--https-port", "--mqtt-port", "--status-port", "--monitor-port"];
   return (await Promise.all(flags.map(async (flag) => [flag, String(await freePort())]))).flat();
 }
 

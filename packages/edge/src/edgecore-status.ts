@@ -30,6 +30,8 @@ export interface AgentStatusDocument {
   readonly pid: number;
   readonly startedAt: string;
   readonly node: string;
+  /** Whose answer this is where a host has several agents. */
+  readonly database: string;
   readonly state: "joining" | "connecting" | "connected" | "offline" | "failed";
   readonly joined: boolean;
   readonly connected: boolean;
@@ -142,6 +144,7 @@ export class AgentStatus implements Disposable {
       pid: process.pid,
       startedAt: new Date(this.#startedMs).toISOString(),
       node,
+      database: this.#config.database.dataSource,
       state,
       joined,
       connected: connectedMs !== undefined,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { CheckResult } from "@kedge/runtime";
+import { type CheckResult, UP_CONFIG_HEADER } from "@kedge/runtime";
 import { freePort, TestContainerd } from "@kedge/testing";
 import { examineEdge } from "../src/doctor/edge-doctor.ts";
 import { savePair, saveCa } from "../src/edgehub/certificate-files.ts";
@@ -296,6 +296,57 @@ test("before a node joins, and while its agent runs, all is well", TIMEOUT, asyn
   assert.match(running.get("database")?.detail ?? "", /in use by the running agent/);
   assert.match(running.get("certificate")?.detail ?? "", /is this node's, until /);
   assert.match(running.get("status-port")?.detail ?? "", /edgecore serves/);
+});
+
+test(
+  "another agent at the same port is not taken for this one, and counts only with the same runtime",
+  TIMEOUT,
+  async () => {
+    await using cloud = await TestCloud.start();
+    await using other = new EdgeCoreProcess();
+    await using agent = new EdgeCoreProcess();
+    const port = await freePort();
+    const enable = (one: EdgeCoreProcess) => {
+      one.writeConfig(cloud);
+      const folders = `podLogsDir: ${one.folder}/pods, staticPodPath: ${one.folder}/manifests`;
+      const kubelet = `{readOnlyPort: ${port}, containerRuntimeEndpoint: "unix://${other.folder}/no.sock", ${folders}}`;
+      const dirs = `rootDirectory: ${one.folder}/kubelet`;
+      const edged = `hostnameOverride: edge-1\n    ${dirs}\n    tailoredKubeletConfig: ${kubelet}`;
+      change(one, /enable: false\n {4}hostnameOverride: edge-1/, edged);
+    };
+    enable(other);
+    enable(agent);
+    other.start();
+    await cloud.message("keepalive", "node");
+    const same = await examine(agent);
+    assert.equal(same.get("agent")?.state, "failed");
+    const rival = `another edgecore runs on this host \\(process ${other.pid}, ${other.config}\\)`;
+    assert.match(same.get("agent")?.detail ?? "", new RegExp(rival));
+    assert.match(same.get("status-port")?.detail ?? "", /is taken by the agent of edge-1 \(process \d+\)/);
+    assert.equal(same.get("connection")?.state, "skipped");
+
+    change(agent, "no.sock", "another.sock");
+    const apart = await examine(agent);
+    assert.match(apart.get("agent")?.detail ?? "", new RegExp(`process ${other.pid} .* has a runtime of its own`));
+    assert.equal(apart.get("agent")?.state, "ok");
+  },
+);
+
+test("of a node of ./kedge up it says ./kedge up", TIMEOUT, async () => {
+  await using cloud = await TestCloud.start();
+  await using agent = new EdgeCoreProcess();
+  agent.writeConfig(cloud);
+  change(
+    agent,
+    /enable: false\n {4}hostnameOverride: edge-1/,
+    "hostnameOverride: edge-1\n    tailoredKubeletConfig: {containerRuntimeEndpoint: unix:///nowhere.sock}",
+  );
+  mkdirSync(join(agent.folder, "edge"));
+  const config = join(agent.folder, "edge/edgecore.yaml");
+  writeFileSync(config, `${UP_CONFIG_HEADER}\n${readFileSync(agent.config, "utf8")}`);
+  const findings = await examine(Object.assign(agent, { config }));
+  for (const name of ["agent", "runtime"])
+    assert.partialDeepStrictEqual(findings.get(name), { fix: `./kedge up --state-dir ${agent.folder}` });
 });
 
 test("the program prints the same as JSON, and exits with 1 if a check fails", TIMEOUT, async () => {

@@ -24,5 +24,6 @@ export {
 } from "./metrics.ts";
 export { giveBackMemory } from "./give-back-memory.ts";
 export { type Check, type CheckResult, type Finding, found, runChecks } from "./doctor/check.ts";
+export { madeByUp, UP_CONFIG_HEADER } from "./doctor/made-by-up.ts";
 export { isPortFree } from "./doctor/probe-port.ts";
 export { type DoctorReport, isWell, renderReport, renderReportJson } from "./doctor/render-report.ts";

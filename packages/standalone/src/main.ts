@@ -38,6 +38,16 @@ program
   .option("--cloudhub-port <port>", "of CloudHub's WebSocket", readPort("--cloudhub-port"), PORTS_DEFAULT.cloudHub)
   .option("--https-port <port>", "of CloudHub's certificates", readPort("--https-port"), PORTS_DEFAULT.https)
   .option("--mqtt-port <port>", "of the node's MQTT broker", readPort("--mqtt-port"), PORTS_DEFAULT.mqtt)
+  .option(
+    "--status-port <port>",
+    `of edgecore's /status (${PORTS_DEFAULT.status}, or a free one)`,
+    readPort("--status-port"),
+  )
+  .option(
+    "--monitor-port <port>",
+    `of cloudcore's /readyz (${PORTS_DEFAULT.monitor}, or a free one)`,
+    readPort("--monitor-port"),
+  )
   .action(
     async (given: {
       stateDir: string;
@@ -48,12 +58,16 @@ program
       cloudhubPort: number;
       httpsPort: number;
       mqttPort: number;
+      statusPort?: number;
+      monitorPort?: number;
     }) => {
       const ports = {
         api: given.apiPort,
         cloudHub: given.cloudhubPort,
         https: given.httpsPort,
         mqtt: given.mqttPort,
+        ...(given.statusPort !== undefined && { status: given.statusPort }),
+        ...(given.monitorPort !== undefined && { monitor: given.monitorPort }),
       };
       await up({ ...given, ports }, new Progress(), life.signal);
     },

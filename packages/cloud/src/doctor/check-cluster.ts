@@ -1,7 +1,8 @@
+import { dirname, resolve } from "node:path";
 import { CLUSTER_OBJECT_SYNCS, DEVICE_MODELS, DEVICE_STATUSES, DEVICES, OBJECT_SYNCS } from "@kedge/api";
 import { apiVersionOf, type KubeObject, type ResourceType } from "@kedge/kube";
 import { connectKube, inClusterConnection, loadKubeconfig } from "@kedge/kube-client";
-import { type Finding, found, toError } from "@kedge/runtime";
+import { type Finding, found, madeByUp, toError } from "@kedge/runtime";
 import { type CloudFacts, NEEDS_API, NEEDS_CONFIG } from "./cloud-facts.ts";
 import { NEEDED_RIGHTS } from "./needed-rights.ts";
 
@@ -48,7 +49,10 @@ export async function checkApi(facts: CloudFacts, signal: AbortSignal): Promise<
     delete facts.kube;
     return found.failed(
       `${server}: ${toError(error).message}`,
-      `check that it runs and can be reached from here; else ${fix}`,
+      // The cluster of up --kubeconfig is not up's to start.
+      (kubeConfig.startsWith(dirname(dirname(resolve(facts.configPath))))
+        ? madeByUp(facts.configPath)?.up
+        : undefined) ?? `check that it runs and can be reached from here; else ${fix}`,
     );
   }
 }

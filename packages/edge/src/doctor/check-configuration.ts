@@ -20,6 +20,9 @@ export function checkConfiguration(facts: EdgeFacts): Finding {
   try {
     text = readFileSync(configPath, "utf8");
   } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM")
+      return found.failed(`${configPath} is not yours to read`, "run as root: sudo, and the same command");
     return found.failed(
       `${configPath} cannot be read: ${toError(error).message}`,
       `name the file with --config, or write one: ${MINCONFIG} > ${configPath}`,

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { CriClient, CriError } from "@kedge/cri";
-import { type Finding, found, toError } from "@kedge/runtime";
+import { type Finding, found, madeByUp, toError } from "@kedge/runtime";
 import type { EdgeFacts } from "./edge-facts.ts";
 
 const ANSWER_MS = 3_000;
@@ -16,7 +16,8 @@ export async function checkRuntime(facts: EdgeFacts, signal: AbortSignal): Promi
   if (!existsSync(socketOf(endpoint)))
     return found.failed(
       `there is no socket at ${endpoint}`,
-      "install and start containerd, or set modules.edged.tailoredKubeletConfig.containerRuntimeEndpoint to its socket",
+      madeByUp(facts.configPath)?.up ??
+        "install and start containerd, or set modules.edged.tailoredKubeletConfig.containerRuntimeEndpoint to its socket",
     );
   using cri = new CriClient({ runtimeEndpoint: endpoint, timeoutMs: ANSWER_MS });
   try {
@@ -29,7 +30,8 @@ export async function checkRuntime(facts: EdgeFacts, signal: AbortSignal): Promi
   } catch (error) {
     return found.failed(
       `${endpoint} does not answer: ${toError(error).message}`,
-      "start containerd; if it runs, its CRI plugin must be on: not in disabled_plugins of its config.toml",
+      madeByUp(facts.configPath)?.up ??
+        "start containerd; if it runs, its CRI plugin must be on: not in disabled_plugins of its config.toml",
     );
   }
 }

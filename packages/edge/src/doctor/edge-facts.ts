@@ -8,7 +8,9 @@ export interface EdgeFacts {
   /** Absent: the file cannot be used, and nothing else can be checked. */
   config?: EdgeCoreConfig;
   /** What a running agent of this node says of itself. */
-  agent?: AgentStatusDocument;
+  agent?: AgentStatusDocument | undefined;
+  /** Another agent, who answers at the port that this one is to have. */
+  foreignAgent?: AgentStatusDocument;
   /** Whether the container runtime answered: what else it knows is asked only then. */
   runtimeAnswers?: boolean;
   /** Hosts that do not resolve, and `host:port`s that nobody listens at: what needs them is not tried. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { UserError } from "../user-error.ts";
-import { expectPortsFree } from "./preflight.ts";
+import { expectPortsFree, takenPorts } from "./preflight.ts";
 
 test("a taken port is named, with what needs it and how to choose another", async () => {
   const server = createServer().listen(0, "127.0.0.1");
@@ -19,4 +19,21 @@ test("a taken port is named, with what needs it and how to choose another", asyn
   server.close();
   await once(server, "close");
   await expectPortsFree({ https: address.port });
+});
+
+test("all that are taken are named at once, and another up by its node and folder", () => {
+  const taken = [
+    { name: "api", port: 6443 },
+    { name: "mqtt", port: 1884 },
+  ] as const;
+  assert.equal(
+    takenPorts(taken),
+    "ports 6443, which the Kubernetes API needs, and 1884, which the node's MQTT broker needs, are taken by other " +
+      "programs (see: ss -ltnp 'sport = :6443 or sport = :1884'). Stop them, or choose other ports with --api-port, --mqtt-port.",
+  );
+  const ports = { api: 6443, cloudHub: 1, https: 2, mqtt: 1884, status: 3, monitor: 4 };
+  assert.match(
+    takenPorts(taken, { stateDir: "/srv/kedge", nodeName: "n1", ports }),
+    /taken by another \.\/kedge up \(node n1, in \/srv\/kedge\)\. Stop it with \.\/kedge down --state-dir \/srv\/kedge, or choose/,
+  );
 });

@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isPortFree, toError } from "@kedge/runtime";
-import type { StatePaths } from "../state-paths.ts";
+import { STATE_DIR_DEFAULT, type StatePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
+import { type OtherUp, otherUps } from "./other-ups.ts";
 import type { PortNumbers } from "./up-options.ts";
 
 const FREE_BYTES_MIN = 500 * 1024 * 1024;
@@ -67,17 +68,35 @@ const PORT_FLAGS: { readonly [name in keyof PortNumbers]: { readonly purpose: st
   cloudHub: { purpose: "CloudHub's WebSocket", flag: "--cloudhub-port" },
   https: { purpose: "CloudHub's certificates", flag: "--https-port" },
   mqtt: { purpose: "the node's MQTT broker", flag: "--mqtt-port" },
+  status: { purpose: "edgecore's /status", flag: "--status-port" },
+  monitor: { purpose: "cloudcore's /readyz", flag: "--monitor-port" },
 };
 
-/** @throws UserError naming the first of these ports that somebody else has. */
+/** @throws UserError naming all of these ports that somebody else has, and who that is if it is another `up`. */
 export async function expectPortsFree(ports: Partial<PortNumbers>): Promise<void> {
+  const taken: { name: keyof PortNumbers; port: number }[] = [];
   for (const [name, port] of Object.entries(ports) as [keyof PortNumbers, number][])
-    if (!(await isPortFree(port, "127.0.0.1"))) {
-      const { purpose, flag } = PORT_FLAGS[name];
-      throw new UserError(
-        `port ${port}, which ${purpose} needs, is taken by another program (see: ss -ltnp 'sport = :${port}'). ` +
-          `Stop that program, or choose another port with ${flag}.`,
-        `port ${port}`,
-      );
-    }
+    if (!(await isPortFree(port, "127.0.0.1"))) taken.push({ name, port });
+  if (taken.length === 0) return;
+  const others = await otherUps();
+  const other = others.find((one) => taken.some(({ port }) => Object.values(one.ports).includes(port)));
+  throw new UserError(takenPorts(taken, other), `port ${taken[0]?.port ?? ""}`);
+}
+
+/** One sentence on what is taken, by whom, and what to do. */
+export function takenPorts(taken: readonly { name: keyof PortNumbers; port: number }[], other?: OtherUp): string {
+  const one = taken.length === 1;
+  const what = taken.map(({ name, port }) => `${port}, which ${PORT_FLAGS[name].purpose} needs`).join(", and ");
+  const flags = taken.map(({ name }) => PORT_FLAGS[name].flag).join(", ");
+  const verb = one ? "is" : "are";
+  const choose = `choose ${one ? "another port" : "other ports"} with ${flags}.`;
+  const subject = `port${one ? "" : "s"} ${what}, ${verb} taken by`;
+  if (other === undefined) {
+    const filter = taken.map(({ port }) => `sport = :${port}`).join(" or ");
+    const whom = one ? "another program" : "other programs";
+    return `${subject} ${whom} (see: ss -ltnp '${filter}'). Stop ${one ? "that program" : "them"}, or ${choose}`;
+  }
+  const { stateDir, nodeName } = other;
+  const down = `./kedge down${stateDir === STATE_DIR_DEFAULT ? "" : ` --state-dir ${stateDir}`}`;
+  return `${subject} another ./kedge up (node ${nodeName}, in ${stateDir}). Stop it with ${down}, or ${choose}`;
 }

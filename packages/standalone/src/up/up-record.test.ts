@@ -8,7 +8,12 @@ import { UserError } from "../user-error.ts";
 import { nodeNameDefault, readRecord, type UpRecord, writeRecord } from "./up-record.ts";
 
 const record: UpRecord = {
-  options: { stateDir: "/x", nodeName: "n", sample: true, ports: { api: 1, cloudHub: 2, https: 3, mqtt: 4 } },
+  options: {
+    stateDir: "/x",
+    nodeName: "n",
+    sample: true,
+    ports: { api: 1, cloudHub: 2, https: 3, mqtt: 4, status: 5, monitor: 6 },
+  },
   foreignChains: ["CNI-HOSTPORT-DNAT"],
 };
 

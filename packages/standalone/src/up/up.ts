@@ -20,10 +20,11 @@ import { SAMPLE_DEVICE, SAMPLE_NAMESPACE, SAMPLE_PORT } from "../sample/sample-o
 import { STATE_DIR_DEFAULT, type StatePaths, statePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
 import { waitUntil } from "../wait-until.ts";
+import { choosePort } from "./choose-port.ts";
 import { withLock } from "./lock.ts";
 import { expectPortsFree, preflight } from "./preflight.ts";
 import { type Progress, table } from "./progress.ts";
-import type { UpOptions } from "./up-options.ts";
+import { type AskedPorts, type PortNumbers, PORTS_DEFAULT, type UpOptions } from "./up-options.ts";
 import { readRecord, writeRecord } from "./up-record.ts";
 import { writeCloudConfig, writeEdgeConfig } from "./write-configs.ts";
 
@@ -36,7 +37,7 @@ const NODE_READY_TIMEOUT_MS = 30_000;
  *
  * @throws UserError with one sentence on what is in the way.
  */
-export async function up(options: UpOptions, progress: Progress, signal: AbortSignal): Promise<void> {
+export async function up(options: UpOptions<AskedPorts>, progress: Progress, signal: AbortSignal): Promise<void> {
   const paths = statePaths(options.stateDir);
   try {
     await preflight(paths);
@@ -48,7 +49,12 @@ export async function up(options: UpOptions, progress: Progress, signal: AbortSi
   }
 }
 
-async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress, signal: AbortSignal): Promise<void> {
+async function bringUp(
+  asked: UpOptions<AskedPorts>,
+  paths: StatePaths,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
   const processes = {
     cloud: new ManagedProcess("cloud", paths),
     containerd: new ManagedProcess("containerd", paths),
@@ -57,8 +63,9 @@ async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress
   };
   const before = await readRecord(paths);
   const running = (await processes.cloud.pid()) !== undefined || (await processes.edge.pid()) !== undefined;
-  expectSameNode(before?.options, options);
-  if (running) expectSameSettings(before?.options, options);
+  expectSameNode(before?.options, asked);
+  if (running) expectSameSettings(before?.options, asked);
+  const options = { ...asked, ports: await choosePorts(asked.ports, processes, before?.options.ports) };
   if (options.kubeconfig !== undefined) loadKubeconfig(options.kubeconfig); // before anything is remembered
   await expectFreePorts(processes, options);
   const sample = options.sample || (running && before?.options.sample === true); // its sensor still runs
@@ -95,7 +102,7 @@ async function bringUp(options: UpOptions, paths: StatePaths, progress: Progress
   progress.say(summary(options, paths, pods, twin));
 }
 
-function expectSameNode(before: UpOptions | undefined, now: UpOptions): void {
+function expectSameNode(before: UpOptions | undefined, now: UpOptions<AskedPorts>): void {
   if (before === undefined || before.nodeName === now.nodeName) return;
   throw new UserError(
     `${now.stateDir} holds the node ${before.nodeName}: leave out --node-name, choose another --state-dir, ` +
@@ -105,9 +112,9 @@ function expectSameNode(before: UpOptions | undefined, now: UpOptions): void {
 }
 
 /** What runs keeps its settings: others would be said, and not be so. */
-function expectSameSettings(before: UpOptions | undefined, now: UpOptions): void {
+function expectSameSettings(before: UpOptions | undefined, now: UpOptions<AskedPorts>): void {
   if (before === undefined) return;
-  const names = Object.keys(now.ports) as (keyof UpOptions["ports"])[];
+  const names = Object.keys(now.ports) as (keyof PortNumbers)[];
   const differing = names.find((name) => before.ports[name] !== now.ports[name]);
   if (differing === undefined && before.kubeconfig === now.kubeconfig) return;
   const what =
@@ -118,10 +125,29 @@ function expectSameSettings(before: UpOptions | undefined, now: UpOptions): void
 }
 
 async function expectFreePorts(processes: Record<"cloud" | "edge", ManagedProcess>, options: UpOptions): Promise<void> {
-  const { api, cloudHub, https, mqtt } = options.ports;
-  if ((await processes.cloud.pid()) === undefined)
-    await expectPortsFree({ ...(options.kubeconfig === undefined && { api }), cloudHub, https });
-  if ((await processes.edge.pid()) === undefined) await expectPortsFree({ mqtt });
+  const { api, cloudHub, https, mqtt, status, monitor } = options.ports;
+  const cloud = { ...(options.kubeconfig === undefined && { api }), cloudHub, https, monitor };
+  await expectPortsFree({
+    ...((await processes.cloud.pid()) === undefined && cloud),
+    ...((await processes.edge.pid()) === undefined && { mqtt, status }),
+  });
+}
+
+/** What runs keeps the ports that were chosen for it. */
+async function choosePorts(
+  asked: AskedPorts,
+  processes: Record<"cloud" | "edge", ManagedProcess>,
+  before: PortNumbers | undefined,
+): Promise<PortNumbers> {
+  const choose = async (name: "status" | "monitor", owner: ManagedProcess) => {
+    const running = (await owner.pid()) === undefined ? undefined : before?.[name];
+    return running ?? choosePort(asked[name], PORTS_DEFAULT[name]);
+  };
+  return {
+    ...asked,
+    status: await choose("status", processes.edge),
+    monitor: await choose("monitor", processes.cloud),
+  };
 }
 
 async function startCloud(
@@ -236,6 +262,8 @@ function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], tw
 ${table(rows)}
 
 Kubeconfig: ${options.kubeconfig ?? paths.kubeconfig}
+Health:     http://127.0.0.1:${options.ports.status}/status (edge), http://127.0.0.1:${options.ports.monitor}/readyz (cloud)
+Not there yet: kubectl logs, exec and port-forward; pods' logs are in ${paths.log.pods}
 Try:
   ${kubectl} get nodes,pods,devices -o wide
   ${kubectl} scale deployment hello --replicas 3

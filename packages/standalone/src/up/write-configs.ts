@@ -1,4 +1,5 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { UP_CONFIG_HEADER } from "@kedge/runtime";
 import { stringify } from "yaml";
 import type { StatePaths } from "../state-paths.ts";
 import type { UpOptions } from "./up-options.ts";
@@ -19,12 +20,12 @@ export function nameservers(resolvConf: string): string[] {
 /** `cloudcore.yaml`: only what differs from KubeEdge's defaults, and all of it on loopback. */
 export async function writeCloudConfig(paths: StatePaths, options: UpOptions): Promise<void> {
   const pki = `${paths.cloud.dir}/pki`;
-  const { cloudHub, https } = options.ports;
+  const { cloudHub, https, monitor } = options.ports;
   await mkdir(paths.cloud.dir, { recursive: true, mode: 0o700 });
   await writeConfig(paths.cloud.config, {
     apiVersion: "cloudcore.config.kubeedge.io/v1alpha2",
     kind: "CloudCore",
-    commonConfig: { monitorServer: { bindAddress: `${LOOPBACK}:0` } },
+    commonConfig: { monitorServer: { bindAddress: `${LOOPBACK}:${monitor}` } },
     kubeAPIConfig: { kubeConfig: options.kubeconfig ?? paths.kubeconfig },
     modules: {
       cloudHub: {
@@ -65,6 +66,7 @@ export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, tok
           podLogsDir: paths.log.pods,
           staticPodPath: paths.edge.manifests,
           cgroupRoot: paths.cgroup,
+          readOnlyPort: options.ports.status,
           ...(clusterDNS.length > 0 && { clusterDNS }),
         },
       },
@@ -83,5 +85,5 @@ export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, tok
 }
 
 async function writeConfig(file: string, config: object): Promise<void> {
-  await writeFile(file, `# Written by ./kedge up, anew each time.\n${stringify(config)}`, { mode: 0o600 });
+  await writeFile(file, `${UP_CONFIG_HEADER}\n${stringify(config)}`, { mode: 0o600 });
 }

@@ -66,6 +66,11 @@ export function statePaths(given: string): StatePaths {
   };
 }
 
+/** What a command needs to be about the same state directory, with a space before it. */
+export function stateDirFlag({ stateDir }: { readonly stateDir: string }): string {
+  return resolve(stateDir) === STATE_DIR_DEFAULT ? "" : ` --state-dir ${stateDir}`;
+}
+
 /** All that `up` puts into the state directory; nothing else in there is ours to remove. */
 export function ownPaths({ kubeconfig, record, cloud, edge, containerd, images, log }: StatePaths): string[] {
   return [cloud.dir, edge.dir, containerd.dir, images, log.dir, kubeconfig, record];

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isPortFree, toError } from "@kedge/runtime";
-import { STATE_DIR_DEFAULT, type StatePaths } from "../state-paths.ts";
+import { stateDirFlag, type StatePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
 import { type OtherUp, otherUps } from "./other-ups.ts";
 import type { PortNumbers } from "./up-options.ts";
@@ -96,7 +96,6 @@ export function takenPorts(taken: readonly { name: keyof PortNumbers; port: numb
     const whom = one ? "another program" : "other programs";
     return `${subject} ${whom} (see: ss -ltnp '${filter}'). Stop ${one ? "that program" : "them"}, or ${choose}`;
   }
-  const { stateDir, nodeName } = other;
-  const down = `./kedge down${stateDir === STATE_DIR_DEFAULT ? "" : ` --state-dir ${stateDir}`}`;
-  return `${subject} another ./kedge up (node ${nodeName}, in ${stateDir}). Stop it with ${down}, or ${choose}`;
+  const down = `./kedge down${stateDirFlag(other)}`;
+  return `${subject} another ./kedge up (node ${other.nodeName}, in ${other.stateDir}). Stop it with ${down}, or ${choose}`;
 }

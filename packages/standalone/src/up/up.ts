@@ -17,7 +17,7 @@ import {
 } from "../sample/deploy-sample.ts";
 import { importSampleImages, SAMPLE_IMAGE, SANDBOX_IMAGE } from "../sample/sample-image.ts";
 import { SAMPLE_DEVICE, SAMPLE_NAMESPACE, SAMPLE_PORT } from "../sample/sample-objects.ts";
-import { STATE_DIR_DEFAULT, type StatePaths, statePaths } from "../state-paths.ts";
+import { stateDirFlag, type StatePaths, statePaths } from "../state-paths.ts";
 import { UserError } from "../user-error.ts";
 import { waitUntil } from "../wait-until.ts";
 import { choosePort } from "./choose-port.ts";
@@ -268,5 +268,5 @@ Try:
   ${kubectl} get nodes,pods,devices -o wide
   ${kubectl} scale deployment hello --replicas 3
   ${kubectl} patch device thermometer --type json -p '${change}' && sleep 1 && ${kubectl} get devicestatus thermometer -o yaml
-Stop it: ./kedge down${options.stateDir === STATE_DIR_DEFAULT ? "" : ` --state-dir ${options.stateDir}`}`;
+Stop it: ./kedge down${stateDirFlag(options)}`;
 }

@@ -16,6 +16,16 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
 const kedge = join(root, "kedge");
 
+test("the front door knows what was meant, in one line", { timeout: 60_000 }, async () => {
+  for (const [args, says] of [
+    [["stauts"], /^kedge: there is no command 'stauts' \(did you mean status\?\); see \.\/kedge help\n$/],
+    [["nonsense"], /^kedge: there is no command 'nonsense'; see \.\/kedge help\n$/],
+    [["node"], /^kedge: usage: \.\/kedge node SCRIPT .*\n$/],
+    [["node", "nope.ts"], /^kedge: there is no script nope\.ts: .*\n$/],
+  ] as const)
+    await assert.rejects(run(kedge, args), { code: 1, stderr: says });
+});
+
 /** The file that `./kedge PROGRAM --minconfig` prints, with some values changed, as an operator would. */
 async function configFile(program: string, file: string, changes: Record<string, unknown>): Promise<string> {
   const { stdout } = await run(kedge, [program, "--minconfig"]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import {
   existsSync,
@@ -153,17 +154,46 @@ test("what runs keeps its settings, and a purge keeps what is the user's", { ski
   mkdirSync(mine);
   writeFileSync(join(mine, "precious"), "");
   const flags = ["--state-dir", mine, "--node-name", node, "--no-sample", ...(await ports())];
+  assert.equal(
+    await interruptedAfter("control plane and cloudcore", flags),
+    `kedge: interrupted; ./kedge up --state-dir ${mine} goes on, ./kedge down --state-dir ${mine} stops what runs\n`,
+  );
   await run(kedge, ["up", ...flags]);
   const said = await complaint([...flags, "--mqtt-port", String(await freePort())]);
   assert.match(
     said,
     /^kedge: this runs already with port \d+ for mqtt: give the same options, or first \.\/kedge down$/,
   );
+  await assert.rejects(
+    run("setpriv", ["--reuid=65534", "--clear-groups", kedge, "logs", "edge", "--state-dir", mine]),
+    {
+      stderr: /^kedge: \S+\/edge\.log is root's: sudo \.\/kedge logs edge$/m,
+    },
+  );
+  const { stdout: well } = await run(kedge, ["status", "--state-dir", mine]);
+  process.kill(Number(/^edge +running +(\d+)/m.exec(well)?.[1]), "SIGKILL");
+  await assert.rejects(run(kedge, ["status", "--state-dir", mine]), {
+    code: 1,
+    stdout: /^node +up-node +NotReady +its agent is stopped, last heard of \d+ s ago$/m,
+  });
   rmSync(statePaths(mine).run.dir, { recursive: true }); // as after a reboot, but for the processes
   for (const pid of pidsOf(mine)) process.kill(pid, "SIGKILL");
   await run(kedge, ["down", "--purge", "--state-dir", mine]);
   assert.deepEqual(readdirSync(mine), ["precious"]);
 });
+
+/** Presses Ctrl-C when this step of `up` is done. @returns what it says then. */
+async function interruptedAfter(step: string, flags: readonly string[]): Promise<string> {
+  const up = spawn(kedge, ["up", ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  up.stderr.setEncoding("utf8").on("data", (text: string) => void (said += text));
+  up.stdout.setEncoding("utf8").on("data", (text: string) => {
+    if (text.includes(step)) up.kill("SIGINT");
+  });
+  const [code] = (await once(up, "close")) as [number | null];
+  assert.equal(code, 130, said);
+  return said;
+}
 
 /** Processes with this folder in their command line. */
 function pidsOf(folder: string): number[] {

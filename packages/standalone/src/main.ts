@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { Command } from "commander";
-import { CodedError, createLogger, toError } from "@kedge/runtime";
+import { CodedError, createLogger, isAbort, toError } from "@kedge/runtime";
 import { loadCloudCoreConfig } from "@kedge/api";
 import { CLOUDCORE_SUPPORTED } from "@kedge/cloud";
 import { startControlPlane } from "./control-plane/control-plane.ts";
@@ -9,12 +9,16 @@ import { down } from "./down.ts";
 import { logs } from "./logs.ts";
 import { STATE_DIR_DEFAULT, statePaths } from "./state-paths.ts";
 import { status } from "./status.ts";
+import { oneLine, whenInterrupted } from "./terminal-words.ts";
 import { UserError } from "./user-error.ts";
 import { Progress } from "./up/progress.ts";
 import { up } from "./up/up.ts";
 import { readNodeName, readPort, readStateDir } from "./up/read-options.ts";
 import { PORTS_DEFAULT } from "./up/up-options.ts";
 import { nodeNameDefault } from "./up/up-record.ts";
+
+/** As shells say of a program that SIGINT ended. */
+const EXIT_INTERRUPTED = 130;
 
 // Whoever reads our output may stop reading (| head): that is no error.
 process.stdout.on("error", () => undefined);
@@ -23,7 +27,7 @@ for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => life.a
 
 // One style for all complaints: PROGRAM: what, where, what to do.
 const program = new Command("kedge").configureOutput({
-  outputError: (text, write) => write(`kedge: ${text.replace(/^error: /, "").trim()}; see ./kedge help\n`),
+  outputError: (text, write) => write(`kedge: ${oneLine(text)}; see ./kedge help\n`),
 });
 const stateDir = ["--state-dir <dir>", "where everything is kept", readStateDir, STATE_DIR_DEFAULT] as const;
 
@@ -91,11 +95,11 @@ program
   });
 
 program
-  .command("logs <which>")
+  .command("logs [which]")
   .description("the log of 'cloud', 'edge', 'containerd' or 'sensor'")
   .option(...stateDir)
   .option("-f, --follow", "go on as it grows", false)
-  .action(async (which: string, given: { stateDir: string; follow: boolean }) =>
+  .action(async (which: string | undefined, given: { stateDir: string; follow: boolean }) =>
     logs(given.stateDir, which, given.follow, life.signal),
   );
 
@@ -167,6 +171,13 @@ try {
   await program.parseAsync();
 } catch (error) {
   const { message, stack } = toError(error);
-  process.stderr.write(`kedge: ${error instanceof CodedError ? message : (stack ?? message)}\n`);
-  process.exitCode = 1;
+  // A program that serves may stop for a reason of its own while it is asked to.
+  const interrupted = life.signal.aborted && (isAbort(error) || process.argv[2] === "up" || process.argv[2] === "down");
+  const said = interrupted
+    ? whenInterrupted(process.argv[2], process.argv.slice(3))
+    : error instanceof CodedError
+      ? message
+      : (stack ?? message);
+  process.stderr.write(`kedge: ${said}\n`);
+  process.exitCode = interrupted ? EXIT_INTERRUPTED : 1;
 }

@@ -84,7 +84,7 @@ export async function checkNodes({ kube, config, monitor }: CloudFacts, signal: 
   const connected = /^KubeEdge_CloudHub_connected_nodes (\d+)/m.exec(monitor?.metrics ?? "")?.[1];
   const { nodeLimit } = config.modules.cloudHub;
   const here = connected === undefined ? "" : `, ${connected} connected here (limit ${nodeLimit})`;
-  const detail = `${items.length} edge nodes${here}`;
+  const detail = `${items.length} edge ${items.length === 1 ? "node" : "nodes"}${here}`;
   if (Number(connected ?? 0) >= NEARLY_FULL * nodeLimit)
     return found.warning(
       `${detail}: nearly as many as may connect`,

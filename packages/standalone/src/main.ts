@@ -172,7 +172,8 @@ try {
 } catch (error) {
   const { message, stack } = toError(error);
   // A program that serves may stop for a reason of its own while it is asked to.
-  const interrupted = life.signal.aborted && (isAbort(error) || process.argv[2] === "up" || process.argv[2] === "down");
+  const interrupted =
+    life.signal.aborted && (isAbort(error, life.signal) || process.argv[2] === "up" || process.argv[2] === "down");
   const said = interrupted
     ? whenInterrupted(process.argv[2], process.argv.slice(3))
     : error instanceof CodedError

@@ -72,6 +72,7 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
   });
   after(() => scope.disposeAsync());
 
+  const config = () => readFileSync(join(host, "etc/kubeedge/config/edgecore.yaml"), "utf8");
   const joinHost = (...more: string[]) => keadm("join", ...flags, "-t", token, ...more);
 
   test("gettoken prints the token that cloudcore keeps, and when it expires", async () => {
@@ -177,7 +178,7 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
 
   test("FIX: no token is on the disk, and only root reads keys and configuration", () => {
     for (const file of readdirIfThere(host)) {
-      if (!/\.(yaml|before|conf|log|crt|pid)$/.test(file)) continue;
+      if (!/\.(yaml|before|failed|conf|log|crt|pid)$/.test(file)) continue;
       for (const secret of [token, single])
         assert.ok(!readFileSync(join(host, file), "utf8").includes(secret.slice(65)), file);
     }
@@ -189,6 +190,40 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     const { code, stderr } = await joinHost("-l", "site=north");
     assert.equal(code, 0, stderr);
     await waitForNode(cloud.kube, NODE, "True");
+  });
+
+  const agentPid = () =>
+    (JSON.parse(readFileSync(join(host, "var/lib/kubeedge/edgecore.pid"), "utf8")) as { pid: number }).pid;
+
+  test("FIX: a join on a node that is Ready, without a former --set, changes nothing", async () => {
+    const [pid, before] = [agentPid(), config()];
+    const { code, stderr, stdout } = await keadm(
+      "join",
+      ...flags.filter((flag) => !settings.includes(flag)),
+      "-o",
+      "json",
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /node edge-by-keadm is Ready, with these very settings: nothing changes/);
+    assert.equal((JSON.parse(stdout) as { changed: boolean }).changed, false);
+    assert.deepEqual([agentPid(), config()], [pid, before]);
+  });
+
+  test("FIX: a join whose agent gives up brings file and agent from before back", async () => {
+    const before = config();
+    const beforeThat = readFileSync(join(host, "etc/kubeedge/config/edgecore.yaml.before"), "utf8");
+    // httpServer follows from -e and --certport, so that --set is what breaks it.
+    const { code, stderr } = await joinHost("--set", "modules.edgeHub.httpServer=http://no-tls:1");
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /edgecore gave up: .*[^]*The configuration from before is in place again, and edgecore runs with it/,
+    );
+    assert.equal(config(), before);
+    assert.equal(readFileSync(join(host, "etc/kubeedge/config/edgecore.yaml.before"), "utf8"), beforeThat);
+    await waitForNode(cloud.kube, NODE, "True");
+    const again = await joinHost();
+    assert.equal(again.code, 0, again.stderr);
   });
 
   test("a join as another node needs a reset first", async () => {
@@ -208,7 +243,6 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     assert.ok(!existsSync(other));
   });
 
-  const config = () => readFileSync(join(host, "etc/kubeedge/config/edgecore.yaml"), "utf8");
   const onHost = (...args: string[]) => keadm(...args, "--root-dir", host);
 
   test("config-update changes the file, keeps comments, and the node is Ready again", async () => {
@@ -226,6 +260,17 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
     assert.equal(config(), before);
     assert.match((await onHost("config-update", "--set", "modules.edged.nodIP=1")).stderr, /there is no such key/);
     assert.equal(config(), before);
+  });
+
+  test("FIX: config-update with which a connected node is not Ready in time is taken back", async () => {
+    const before = config();
+    const nowhere = `modules.edgeHub.websocket.server=127.0.0.1:${await freePort()}`;
+    const { code, stderr } = await onHost("config-update", "--set", nowhere, "--timeout", "4");
+    assert.equal(code, 1);
+    assert.match(stderr, /waiting up to 4 s for node edge-by-keadm to be Ready/);
+    assert.match(stderr, /did not become Ready within 4 s[^]*The configuration from before is in place again/);
+    assert.equal(config(), before);
+    await waitForNode(cloud.kube, NODE, "True");
   });
 
   test("debug get reads the database beside the agent; diagnose finds the node well", async () => {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { EdgeFlags, UpgradeEdgeFlags } from "../edge/change-edge.ts";
-import { outputFormat, render } from "../text-output.ts";
+import { hostPaths } from "../host/host-paths.ts";
+import { outputFormat, render, table } from "../text-output.ts";
 import { collect, type CommandGroup, ROOT_DIR } from "./command-group.ts";
 
 const TIMEOUT_SECONDS_DEFAULT = 120;
@@ -26,7 +27,10 @@ export const configUpdateCommand: CommandGroup = (keadm, session) => {
   edgeFlags(keadm.command("config-update"))
     .description("change edgecore.yaml and start edgecore anew")
     .requiredOption("--set <key=value,...>", "a key that does not exist is an error", collect, [])
-    .action(async (flags: EdgeFlags & { set: string[] }) => (await edge()).updateConfig(flags, session));
+    .option("--force", "keep it also if the node was connected, and is not Ready in time", false)
+    .action(async (flags: EdgeFlags & { set: string[]; force: boolean }) =>
+      (await edge()).updateConfig(flags, session),
+    );
 };
 
 export const backupCommand: CommandGroup = (keadm, session) => {
@@ -45,8 +49,18 @@ export const rollbackCommand: CommandGroup = (keadm, session) => {
   const rollback = keadm.command("rollback").description("go back to a backup");
   edgeFlags(rollback.command("edge"))
     .description("put database, configuration and program of a backup back, and start edgecore")
-    .option("--historical-version <version>", "of the backup (default: the newest)")
-    .action(async (flags: EdgeFlags & { historicalVersion?: string }) => {
+    .option("--historical-version <version>", "of the backup, or its whole name (default: the newest)")
+    .option("--list", "print the backups that there are, the newest first, and do nothing", false)
+    .option("-o, --output <format>", "of --list: text or json", "text")
+    .action(async (flags: EdgeFlags & { historicalVersion?: string; list: boolean; output: string }) => {
+      const format = outputFormat(flags.output, ["text", "json"]);
+      if (flags.list) {
+        const all = (await import("../edge/backup.ts")).listBackups(hostPaths(flags.rootDir));
+        if (all.length === 0) session.tell("there is none: make one with keadm backup edge");
+        const rows = all.map(({ name, version, madeAt }) => [name, `v${version}`, madeAt]);
+        session.print(format === "json" ? render(all, "json") : table([["NAME", "VERSION", "MADE"], ...rows]));
+        return;
+      }
       const { version } = await (await edge()).rollbackEdge(flags, session);
       session.print(`edgecore is v${version}`);
     });

@@ -20,7 +20,7 @@ export const joinCommand: CommandGroup = (keadm, session) => {
     .option("-t, --token <token>", "join token, as keadm gettoken prints it")
     .option("-s, --certport <port>", "cloudcore's HTTPS port (default: 10002)")
     .option("-i, --edgenode-name <name>", "name of the node (default: the host's)")
-    .option("-p, --remote-runtime-endpoint <endpoint>", "container runtime (CRI)", RUNTIME_ENDPOINT)
+    .option("-p, --remote-runtime-endpoint <endpoint>", `container runtime (CRI) (default: ${RUNTIME_ENDPOINT})`)
     .option("--cgroupdriver <driver>", "cgroupfs or systemd (default: the runtime's)")
     .option("--certPath <dir>", "folder of the node's certificate (default: /etc/kubeedge/certs)")
     .option("--hub-protocol <protocol>", "websocket; quic is not there yet", "websocket")

@@ -7,8 +7,8 @@ import { toError } from "@kedge/runtime";
 import { edgeCoreCommand, findAgent } from "../host/agent.ts";
 import { type HostPaths, hostPaths } from "../host/host-paths.ts";
 import { runScript } from "../host/run-command.ts";
-import { writeConfigFile } from "../join/edgecore-file.ts";
-import { startAndWait } from "../join/wait-for-node.ts";
+import { startOrUndo } from "../join/start-or-undo.ts";
+import { isReadyNow, startAndWait } from "../join/wait-for-node.ts";
 import { KeadmError } from "../keadm-error.ts";
 import { RELEASE } from "../release.ts";
 import { expectRoot, type Session } from "../session.ts";
@@ -41,32 +41,35 @@ async function onHost<T>(command: string, flags: EdgeFlags, session: Session, wo
 }
 
 export async function backupEdge(flags: EdgeFlags, session: Session): Promise<Backup> {
-  return onHost("backup edge", flags, session, (paths) => backup(paths, session));
+  return onHost("backup edge", flags, session, async (paths) => {
+    const { config } = readEdgeCoreFile(paths.config);
+    if (!(await isReadyNow(config, session.signal)))
+      session.tell(
+        "  ! the node is not known to be connected and Ready now: this is a backup of it as it is; older ones stay",
+      );
+    return backup(paths, session);
+  });
 }
 
-/** Changes `edgecore.yaml` and starts the agent anew; if it does not come up, the file from before is put back. */
-export async function updateConfig(flags: EdgeFlags & { set: string[] }, session: Session): Promise<void> {
+/**
+ * Changes `edgecore.yaml` and starts the agent anew. The file from before is put back if the agent gives up with the new one,
+ * or if the node was connected and does not become Ready in time (unless `force`).
+ */
+export async function updateConfig(
+  flags: EdgeFlags & { set: string[]; force: boolean },
+  session: Session,
+): Promise<void> {
   if (flags.set.length === 0)
     throw new KeadmError("BadInput", "--set", "nothing is to be changed: give --set key=value");
   await onHost("config-update", flags, session, async (paths) => {
     const before = readFileSync(paths.config, "utf8");
-    const after = changedText(before, flags.set, session);
-    if (after === before) return session.tell("nothing changes");
+    const text = changedText(before, flags.set, session);
+    if (text === before) return session.tell("nothing changes");
     const agent = findAgent(paths);
     const command = presentCommand(agent.command(), paths);
-    writeConfigFile(paths.config, after);
-    try {
-      await session.step("edgecore runs with the new configuration", () => start(command, paths, flags, session));
-    } catch (error) {
-      if (!isAgentFailure(error)) throw error;
-      writeFileSync(paths.config, before, { mode: 0o600 });
-      await agent.start(command, session.signal);
-      throw new KeadmError(
-        "AgentFailed",
-        paths.config,
-        `${toError(error).message}\nThe configuration from before is in place again.`,
-      );
-    }
+    await session.step("edgecore runs with the new configuration", () =>
+      startOrUndo({ paths, agent, command, text, timeoutMs: flags.timeout * 1000, force: flags.force }, session),
+    );
   });
 }
 
@@ -110,7 +113,7 @@ export async function upgradeEdge(flags: UpgradeEdgeFlags, session: Session): Pr
     const agent = findAgent(paths);
     const present = presentCommand(agent.command(), paths);
     const fromVersion = await programVersion(programFile(present), signal);
-    if (!flags.force) await session.confirm(`This makes edgecore v${fromVersion} of this host v${RELEASE}. Go on?`);
+    if (!flags.force) await session.confirm(upgradeQuestion(fromVersion));
     const report = (success: boolean, errorMessage = "") =>
       writeReport(paths, {
         event: "Upgrade",
@@ -138,6 +141,12 @@ export async function upgradeEdge(flags: UpgradeEdgeFlags, session: Session): Pr
   });
 }
 
+function upgradeQuestion(fromVersion: string): string {
+  return fromVersion === RELEASE
+    ? `edgecore is v${RELEASE} already; it will be installed and started anew. Go on?`
+    : `edgecore v${fromVersion} will be replaced by v${RELEASE} and started anew. Go on?`;
+}
+
 /** Goes back to a backup: configuration, database, program. */
 export async function rollbackEdge(
   flags: EdgeFlags & { historicalVersion?: string },
@@ -157,6 +166,7 @@ export async function rollbackEdge(
         errorMessage,
       });
     try {
+      session.tell(`  … going back to ${to.folder} (v${to.version}, made ${to.madeAt})`);
       await session.step("edgecore is stopped", () => agent.stop(signal));
       const command = commandOf(restore(to, paths), paths);
       await session.step(`edgecore v${to.version} runs`, () => start(command, paths, flags, session));
@@ -171,11 +181,7 @@ export async function rollbackEdge(
 
 async function start(command: readonly string[], paths: HostPaths, flags: EdgeFlags, session: Session): Promise<void> {
   const { config } = readEdgeCoreFile(paths.config);
-  await startAndWait(findAgent(paths), command, config, flags.timeout * 1000, session.signal);
-}
-
-function isAgentFailure(error: unknown): boolean {
-  return error instanceof KeadmError && error.code === "AgentFailed";
+  await startAndWait(findAgent(paths), command, config, flags.timeout * 1000, session);
 }
 
 /** As KubeEdge writes it, for whoever asked for the upgrade. */

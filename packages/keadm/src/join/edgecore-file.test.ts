@@ -1,23 +1,26 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { hostPaths } from "../host/host-paths.ts";
-import { edgeCoreFile, writeConfigFile } from "./edgecore-file.ts";
+import { edgeCoreFile } from "./edgecore-file.ts";
 import { cloudAddress } from "./join-options.ts";
 
 const HOST = { hostname: "host-1", localIP: "192.0.2.7" };
 
-function render(root: string, sets: readonly string[] = []) {
+function render(
+  root: string,
+  sets: readonly string[] = [],
+  before?: string,
+  labels: Record<string, string> = {},
+  cloud = "cloud.example:10000",
+) {
   const paths = hostPaths(root);
   const options = {
     nodeName: "edge-1",
-    cloud: cloudAddress("cloud.example:10000"),
+    cloud: cloudAddress(cloud),
     runtimeEndpoint: "unix:///run/containerd/containerd.sock",
     cgroupDriver: "systemd" as const,
-    certPath: paths.certs,
-    labels: { site: "north" },
+    labels: { site: "north", ...labels },
+    before,
     hasMqttBroker: false,
     sets,
   };
@@ -56,18 +59,25 @@ test("--set comes last, and strictly", () => {
 
 test("the same flags give the same file", () => assert.equal(render("/").text, render("/").text));
 
-test("a file that was there before is kept, and only root reads either", () => {
-  const dir = mkdtempSync(join(tmpdir(), "kedge-keadm-"));
-  try {
-    const file = join(dir, "config", "edgecore.yaml");
-    assert.equal(writeConfigFile(file, "a: 1\n"), undefined);
-    assert.equal(writeConfigFile(file, "a: 1\n"), undefined);
-    writeFileSync(file, "a: mine\n", { mode: 0o644 });
-    const kept = writeConfigFile(file, "a: 2\n");
-    assert.equal(readFileSync(kept ?? "", "utf8"), "a: mine\n");
-    assert.equal(readFileSync(file, "utf8"), "a: 2\n");
-    for (const path of [file, kept ?? ""]) assert.equal(statSync(path).mode & 0o777, 0o600);
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
+test("what was set before stays, also comments, unless a flag says otherwise", () => {
+  const first = render("/", [
+    "modules.eventBus.mqttMode=2,modules.edged.tailoredKubeletConfig.readOnlyPort=12345",
+  ]).text;
+  const before = `# mine\n${first}`;
+  const again = render("/", [], before);
+  assert.equal(again.text, before, "nothing to change: not a byte changes");
+  const { text, config } = render("/", ["modules.eventBus.mqttMode=1"], before, { area: "7" });
+  assert.match(text, /^# mine\n# Written by keadm join/);
+  assert.equal(config.modules.edged.tailoredKubeletConfig.readOnlyPort, 12_345);
+  assert.equal(config.modules.eventBus.mqttMode, 1);
+  assert.deepEqual(config.modules.edged.nodeLabels, { site: "north", area: "7" });
+});
+
+test("another cloud takes its other ports along; other values stay", () => {
+  const before = render("/", ["modules.edgeStream.server=old.example:10004,modules.eventBus.mqttMode=2"]).text;
+  assert.equal(render("/", [], before).config.modules.edgeStream.server, "old.example:10004");
+  const { modules } = render("/", [], before, {}, "moved.example:10000").config;
+  assert.equal(modules.edgeHub.websocket.server, "moved.example:10000");
+  assert.equal(modules.edgeStream.server, "moved.example:10004");
+  assert.equal(modules.eventBus.mqttMode, 2);
 });

@@ -35,7 +35,12 @@ export async function expectOwnHost(
 }
 
 /** What the runtime uses, unless it is told; the two must agree. */
-export async function chooseCgroupDriver(flags: JoinFlags, signal: AbortSignal): Promise<CgroupDriver> {
+export async function chooseCgroupDriver(
+  flags: Pick<JoinFlags, "cgroupdriver" | "skipPreflightChecks">,
+  endpoint: string,
+  before: CgroupDriver | undefined,
+  signal: AbortSignal,
+): Promise<CgroupDriver> {
   const given = flags.cgroupdriver;
   if (given !== undefined && given !== "cgroupfs" && given !== "systemd")
     throw new KeadmError(
@@ -43,13 +48,13 @@ export async function chooseCgroupDriver(flags: JoinFlags, signal: AbortSignal):
       "--cgroupdriver",
       `--cgroupdriver ${given} is no cgroup driver: take cgroupfs or systemd`,
     );
-  const actual = flags.skipPreflightChecks ? undefined : await runtimeCgroupDriver(flags.remoteRuntimeEndpoint, signal);
+  const actual = flags.skipPreflightChecks ? undefined : await runtimeCgroupDriver(endpoint, signal);
   if (given !== undefined && actual !== undefined && given !== actual)
     throw failedCheck(
       "cgroup driver",
       `the container runtime uses ${actual}, not ${given}: leave out --cgroupdriver, or change SystemdCgroup in the runtime's configuration`,
     );
-  return given ?? actual ?? "cgroupfs";
+  return given ?? actual ?? before ?? "cgroupfs";
 }
 
 /** Whether somebody listens on this port of this host. */

@@ -8,7 +8,8 @@ export interface JoinFlags {
   certport?: string;
   edgenodeName?: string;
   kubeedgeVersion?: string | true;
-  remoteRuntimeEndpoint: string;
+  /** Default: the one of the configuration that is there, or containerd's. */
+  remoteRuntimeEndpoint?: string;
   cgroupdriver?: string;
   certPath?: string;
   hubProtocol: string;

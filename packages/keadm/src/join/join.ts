@@ -1,7 +1,10 @@
-import { mkdirSync, rmSync } from "node:fs";
-import { join as joinPath, resolve } from "node:path";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import type { EdgeCoreConfig } from "@kedge/api";
 import { hostFacts, type JoinToken, joinWithToken, parseJoinToken, SUPPORTED_SWITCHES } from "@kedge/edge";
+import { equalJson, type JsonValue } from "@kedge/kube";
 import { type CheckResult, mustPass } from "../checks.ts";
+import { type ReadEdgeCoreFile, readEdgeCoreFile } from "../edge/edgecore-config.ts";
 import { edgeCoreCommand, findAgent } from "../host/agent.ts";
 import { hostPaths, type HostPaths } from "../host/host-paths.ts";
 import { runScript } from "../host/run-command.ts";
@@ -11,7 +14,7 @@ import { expectRoot, type Session } from "../session.ts";
 import { RELEASE } from "../release.ts";
 import { answers, chooseCgroupDriver, expectOwnHost } from "./join-host.ts";
 import { caCheck, clockCheck, dnsCheck, type Learned, nameCheck, portCheck } from "./cloud-checks.ts";
-import { edgeCoreFile, writeConfigFile } from "./edgecore-file.ts";
+import { edgeCoreFile } from "./edgecore-file.ts";
 import {
   type CloudAddress,
   cloudAddress,
@@ -21,8 +24,10 @@ import {
   nodeLabels,
 } from "./join-options.ts";
 import { type CertificateFiles, presentCertificate, serves } from "./present-certificate.ts";
-import { startAndWait } from "./wait-for-node.ts";
+import { startOrUndo } from "./start-or-undo.ts";
+import { isReadyNow } from "./wait-for-node.ts";
 
+const RUNTIME_ENDPOINT = "unix:///run/containerd/containerd.sock";
 const MQTT_PORT = 1883;
 const CERTIFICATE_MS = 30_000;
 
@@ -35,11 +40,13 @@ export interface JoinResult {
   readonly log: string;
   readonly checks: readonly CheckResult[];
   readonly warnings: readonly string[];
+  /** Whether anything was to be done: not on a node that is Ready as the flags want it. */
+  readonly changed: boolean;
 }
 
 /**
  * Makes this host an edge node. Whatever may be in the way is looked at before anything is written; what was begun and
- * failed goes on with the same command (FIX: KubeEdge wants a reset first).
+ * failed goes on with the same command (FIX: KubeEdge wants a reset first). It builds on the `edgecore.yaml` that is there.
  *
  * @throws an error with the one cause and the one thing to do.
  */
@@ -47,10 +54,14 @@ export async function join(flags: JoinFlags, session: Session): Promise<JoinResu
   expectRoot("join");
   const { signal } = session;
   const paths = hostPaths(flags.rootDir);
-  const cloud = cloudAddress(flags.cloudcoreIpport, flags.certport);
-  const nodeName = expectNodeName(flags.edgenodeName ?? hostFacts().hostname);
+  const existing = existingFile(paths, session);
+  const cloud = cloudOf(flags, existing);
+  const nodeName = expectNodeName(
+    flags.edgenodeName ?? existing?.config.modules.edged.hostnameOverride ?? hostFacts().hostname,
+  );
   const token = flags.token === undefined ? undefined : parseJoinToken(flags.token);
-  const certPath = flags.certPath === undefined ? paths.certs : resolve(flags.certPath);
+  const kubelet = existing?.config.modules.edged.tailoredKubeletConfig;
+  const endpoint = flags.remoteRuntimeEndpoint ?? (kubelet?.containerRuntimeEndpoint || RUNTIME_ENDPOINT);
   const labels = nodeLabels(flags.labels);
   if (flags.hubProtocol !== "websocket")
     throw new KeadmError(
@@ -63,22 +74,23 @@ export async function join(flags: JoinFlags, session: Session): Promise<JoinResu
       {
         nodeName,
         cloud,
-        runtimeEndpoint: flags.remoteRuntimeEndpoint,
+        runtimeEndpoint: endpoint,
         cgroupDriver,
-        certPath,
+        certPath: flags.certPath === undefined ? undefined : resolve(flags.certPath),
         labels,
         hasMqttBroker,
         sets: flags.set,
+        before: existing?.text,
       },
       paths,
       hostFacts(),
       SUPPORTED_SWITCHES,
     );
-  render("cgroupfs", false); // a mistake in --set is told before anything is tried
+  const draft = render("cgroupfs", false); // a mistake in --set is told before anything is tried
   for (const warning of idleFlags(flags, RELEASE)) session.tell(`  ! ${warning}`);
   if (flags.preRun !== undefined) await runScript("--pre-run", flags.preRun, signal);
 
-  const certificates = certificateFiles(paths, certPath);
+  const certificates = certificateFiles(draft.config);
   const agent = findAgent(paths);
   await expectOwnHost(agent.pid.bind(agent), nodeName, cloud, paths, signal);
   const learned: Learned = {};
@@ -88,14 +100,33 @@ export async function join(flags: JoinFlags, session: Session): Promise<JoinResu
     session,
   );
   if (!flags.skipPreflightChecks)
-    checks.push(
-      ...(await mustPass([runtimeCheck(flags.remoteRuntimeEndpoint), cniCheck(flags.remoteRuntimeEndpoint)], session)),
-    );
-  const driver = await chooseCgroupDriver(flags, signal);
+    checks.push(...(await mustPass([runtimeCheck(endpoint), cniCheck(endpoint)], session)));
+  const driver = await chooseCgroupDriver(flags, endpoint, kubelet?.cgroupDriver as CgroupDriver | undefined, signal);
   const hasMqttBroker = await answers(MQTT_PORT);
   const file = render(driver, hasMqttBroker);
 
-  if (!serves(present, nodeName, learned.ca))
+  const result = (warnings: readonly string[], changed: boolean): JoinResult => ({
+    node: nodeName,
+    cloud: cloud.cloudHub,
+    config: paths.config,
+    keeper: agent.keeper,
+    log: agent.logHint,
+    checks,
+    warnings,
+    changed,
+  });
+  const hasCertificate = serves(present, nodeName, learned.ca);
+  if (
+    hasCertificate &&
+    file.text === existing?.text &&
+    (await agent.pid(signal)) !== undefined &&
+    equalJson((agent.command() ?? []) as JsonValue, edgeCoreCommand(paths)) &&
+    (await isReadyNow(file.config, signal))
+  ) {
+    session.tell(`  ✓ node ${nodeName} is Ready, with these very settings: nothing changes`);
+    return result([...file.warnings, ...(await postRun(flags.postRun, session))], false);
+  }
+  if (!hasCertificate)
     await session.step("certificate of the node", async () => {
       if (flags.token === undefined)
         throw new KeadmError(
@@ -112,34 +143,50 @@ export async function join(flags: JoinFlags, session: Session): Promise<JoinResu
   for (const dir of [paths.etc, paths.log, paths.lib, paths.manifests])
     mkdirSync(dir, { recursive: true, mode: 0o755 });
   rmSync(paths.bootstrap, { force: true }); // an older token there would go before ours
-  const before = writeConfigFile(paths.config, file.text);
-  if (before !== undefined) session.tell(`  ! ${paths.config} was there already: it is kept as ${before}`);
   for (const warning of file.warnings) session.tell(`  ! ${warning}`);
   if (!hasMqttBroker && file.config.modules.eventBus.mqttMode === 0)
     session.tell(
       `  ! no MQTT broker answers on port ${MQTT_PORT}: the agent's own listens at ${file.config.modules.eventBus.mqttServerInternal}`,
     );
-  await session.step(`node ${nodeName} is Ready`, () =>
-    startAndWait(agent, edgeCoreCommand(paths), file.config, flags.timeout * 1000, signal),
+  const kept = await session.step(`node ${nodeName} is Ready`, () =>
+    startOrUndo(
+      {
+        paths,
+        agent,
+        command: edgeCoreCommand(paths),
+        text: file.text,
+        timeoutMs: flags.timeout * 1000,
+        force: false,
+      },
+      session,
+    ),
   );
-  const warnings = [...file.warnings, ...(await postRun(flags.postRun, session))];
-  return {
-    node: nodeName,
-    cloud: cloud.cloudHub,
-    config: paths.config,
-    keeper: agent.keeper,
-    log: agent.logHint,
-    checks,
-    warnings,
-  };
+  if (kept !== undefined) session.tell(`  ! ${paths.config} was there already and has changed: it is kept as ${kept}`);
+  return result([...file.warnings, ...(await postRun(flags.postRun, session))], true);
 }
 
-function certificateFiles(paths: HostPaths, certPath: string): CertificateFiles {
-  return {
-    caFile: joinPath(paths.ca, "rootCA.crt"),
-    certFile: joinPath(certPath, "server.crt"),
-    keyFile: joinPath(certPath, "server.key"),
-  };
+/** What an earlier join, or somebody's hand, left. A file that cannot be read is no obstacle: a new one is written. */
+function existingFile(paths: HostPaths, session: Session): ReadEdgeCoreFile | undefined {
+  if (!existsSync(paths.config)) return undefined;
+  try {
+    return readEdgeCoreFile(paths.config);
+  } catch (error) {
+    if (!(error instanceof KeadmError)) throw error;
+    session.tell(`  ! ${error.message}\n  ! nothing of it is taken over; it will be kept as ${paths.config}.before`);
+    return undefined;
+  }
+}
+
+/** The port of certificates is the one from before, unless it is given or the cloud is another. */
+function cloudOf({ cloudcoreIpport, certport }: JoinFlags, existing: ReadEdgeCoreFile | undefined): CloudAddress {
+  const cloud = cloudAddress(cloudcoreIpport, certport);
+  const { websocket, httpServer } = existing?.config.modules.edgeHub ?? {};
+  const same = certport === undefined && websocket?.server === cloud.cloudHub;
+  return same && httpServer !== undefined && URL.canParse(httpServer) ? { ...cloud, https: httpServer } : cloud;
+}
+
+function certificateFiles({ modules: { edgeHub } }: EdgeCoreConfig): CertificateFiles {
+  return { caFile: edgeHub.tlsCaFile, certFile: edgeHub.tlsCertFile, keyFile: edgeHub.tlsPrivateKeyFile };
 }
 
 function cloudChecks(

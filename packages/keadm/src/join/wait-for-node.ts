@@ -6,9 +6,12 @@ import { hasCode, systemClock } from "@kedge/runtime";
 import { EdgeDatabase } from "../edge/edge-database.ts";
 import type { Agent } from "../host/agent.ts";
 import { KeadmError } from "../keadm-error.ts";
+import type { Session } from "../session.ts";
 import { type AgentStatus, askStatus } from "./agent-status.ts";
 
 const POLL_MS = 250;
+/** How often it is said what is waited for. */
+const NOTE_MS = 10_000;
 const SECOND_MS = 1_000;
 
 /** Starts the agent with this command and waits as {@link waitForNode} does. */
@@ -17,15 +20,31 @@ export async function startAndWait(
   command: readonly string[],
   config: EdgeCoreConfig,
   timeoutMs: number,
-  signal: AbortSignal,
+  session: Pick<Session, "signal" | "tell">,
 ): Promise<void> {
+  const { signal } = session;
+  if ((await agent.pid(signal)) !== undefined) session.tell("  … stopping edgecore; its pods go on");
   await agent.stop(signal);
   rmSync(failureFile(config), { force: true }); // of an earlier run
   const before = heartbeatOf(await storedNode(config, signal));
   // Heartbeats tell seconds: one of this run must differ from the last of the run before.
   if (before !== undefined) await systemClock.sleep(SECOND_MS - (Date.now() % SECOND_MS), signal);
   await agent.start(command, signal);
-  await waitForNode(agent, config, before, timeoutMs, signal);
+  session.tell(
+    `  … edgecore is started; waiting up to ${timeoutMs / SECOND_MS} s for node ${config.modules.edged.hostnameOverride} to be Ready in the cluster`,
+  );
+  await waitForNode(agent, config, before, timeoutMs, session);
+}
+
+/** Whether the agent that runs is connected, and the cluster has taken from it that the node is Ready. */
+export async function isReadyNow(config: EdgeCoreConfig, signal: AbortSignal): Promise<boolean> {
+  const status = await askStatus(config, config.modules.edged.hostnameOverride, signal);
+  return status !== undefined && isJoined(status) && isReady(await storedNode(config, signal), undefined);
+}
+
+/** What the cloud made the agent store last: all that there is to judge one by that does not tell. */
+export async function storedAsReady(config: EdgeCoreConfig, signal: AbortSignal): Promise<boolean> {
+  return isReady(await storedNode(config, signal), undefined);
 }
 
 /**
@@ -39,10 +58,12 @@ async function waitForNode(
   config: EdgeCoreConfig,
   before: string | undefined,
   timeoutMs: number,
-  signal: AbortSignal,
+  { signal, tell }: Pick<Session, "signal" | "tell">,
 ): Promise<void> {
   const nodeName = config.modules.edged.hostnameOverride;
-  const deadline = systemClock.monotonic() + timeoutMs;
+  const started = systemClock.monotonic();
+  const deadline = started + timeoutMs;
+  let noteAt = started + NOTE_MS;
   for (;;) {
     const pid = await agent.pid(signal);
     // systemd starts a service anew that gave up: the file that it left tells.
@@ -62,6 +83,11 @@ async function waitForNode(
         nodeName,
         `node ${nodeName} did not become Ready within ${timeoutMs / 1000} s (${whyNot(status, node)}): edgecore goes on trying; mend that and run the same command again; its log: ${agent.logHint}`,
       );
+    if (systemClock.monotonic() > noteAt) {
+      noteAt += NOTE_MS;
+      const seconds = Math.round((systemClock.monotonic() - started) / SECOND_MS);
+      tell(`  … not Ready after ${seconds} s: ${whyNot(status, node)}`);
+    }
     await systemClock.sleep(POLL_MS, signal);
   }
 }

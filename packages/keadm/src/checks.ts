@@ -6,6 +6,8 @@ import type { Session } from "./session.ts";
 export interface CheckResult {
   readonly name: string;
   readonly ok: boolean;
+  /** It is not known, or not right but nothing to stop for; `ok` is true then. */
+  readonly warning?: true;
   /** What was seen. */
   readonly detail: string;
   /** The one thing to do. */
@@ -15,9 +17,12 @@ export interface CheckResult {
 /** One thing that must be right. */
 export interface Check {
   readonly name: string;
-  /** @returns what was seen. @throws KeadmError, or another error that says by itself what is wrong and what to do */
+  /** @returns what was seen. @throws CheckWarning for what is no reason to stop; KeadmError, or another error that says by itself what is wrong and what to do */
   run(signal: AbortSignal): Promise<string>;
 }
+
+/** Not known, or not right, but nothing to stop for. The message is as that of an error. */
+export class CheckWarning extends Error {}
 
 /** Runs the checks in turn and stops at the first that fails, since what comes after would only repeat it. */
 export async function mustPass(checks: readonly Check[], session: Session): Promise<CheckResult[]> {
@@ -39,7 +44,10 @@ export async function lookAtAll(checks: readonly Check[], signal: AbortSignal): 
       results.push({ name, ok: true, detail: await check.run(signal) });
     } catch (error) {
       signal.throwIfAborted();
-      results.push({ name, ok: false, ...splitFix(toError(error).message) });
+      const told = splitFix(toError(error).message);
+      results.push(
+        error instanceof CheckWarning ? { name, ok: true, warning: true, ...told } : { name, ok: false, ...told },
+      );
     }
   }
   return results;
@@ -59,8 +67,8 @@ export function failedCheck(name: string, message: string, cause?: unknown): Kea
 /** For people: a line each, and what to do below each that failed. */
 export function renderChecks(results: readonly CheckResult[]): string {
   return results
-    .map(({ name, ok, detail, fix }) => {
-      const line = `${ok ? "✓" : "✗"} ${name}: ${detail}`;
+    .map(({ name, ok, warning, detail, fix }) => {
+      const line = `${warning === true ? "!" : ok ? "✓" : "✗"} ${name}: ${detail}`;
       return fix === undefined ? line : `${line}\n    → ${fix}`;
     })
     .join("\n");

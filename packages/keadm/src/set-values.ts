@@ -76,7 +76,7 @@ function unescape(text: string): string {
 }
 
 function badSet(set: string, why: string): KeadmError {
-  return new KeadmError("BadInput", "--set", `--set ${set}: ${why}; write it as --set modules.eventBus.mqttMode=0`);
+  return new KeadmError("BadInput", "--set", `--set ${set}: ${why}; write it as --set some.key=value`);
 }
 
 /** `modules.eventBus.list[0]` */
@@ -116,12 +116,14 @@ export interface LoadedValues {
  * like a number goes to a key that holds text as the text that was written.
  *
  * @param load reads the whole; it throws ConfigError, and warns of keys that it does not know.
+ * @param keysAre where a person finds the keys that there are.
  * @throws KeadmError `BadInput` with the one key that is wrong
  */
 export function applySets<T extends LoadedValues>(
   base: object,
   sets: readonly SetValue[],
   load: (values: object) => T,
+  keysAre = "edgecore --defaultconfig lists them",
 ): { readonly values: object; readonly loaded: T } {
   let chosen = sets;
   for (;;) {
@@ -132,11 +134,7 @@ export function applySets<T extends LoadedValues>(
         ({ kind, path }) => kind === "unknown-key" && sets.some((set) => covers(path, pathText(set.path))),
       );
       if (unknown === undefined) return { values, loaded };
-      throw new KeadmError(
-        "BadInput",
-        "--set",
-        `--set ${unknown.path}: there is no such key; edgecore --defaultconfig, cloudcore --defaultconfig and docs/KEADM.md list them`,
-      );
+      throw new KeadmError("BadInput", "--set", `--set ${unknown.path}: there is no such key; ${keysAre}`);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       const wrong = new Set(error.details.problems.map(({ path }) => path));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { once } from "node:events";
@@ -79,7 +79,13 @@ test("a host that has not joined: every command says so", async () => {
       );
     const { printed, error } = await runKeadm("debug", "diagnose", "node", "--root-dir", dir);
     assert.ok(hasCode(error, "ChecksFailed"));
-    assert.match(printed, /✗ edgecore: edgecore does not run/);
+    assert.match(printed, /^✗ configuration: cannot read .*\n {4}→ .*$/, "and it is said once");
+    assert.doesNotMatch((await runKeadm("debug", "diagnose", "pod", "x", "--root-dir", dir)).printed, /pod default\/x/);
+
+    const collected = await runKeadm("debug", "collect", "--root-dir", dir, "-o", join(dir, "out"));
+    assert.ok(hasCode(collected.error, "NotFound"), "an archive without a node is no success");
+    assert.match(collected.error.message, /missing: edgecore\.yaml, status\.json, objects\.json/);
+    assert.ok(existsSync(collected.printed), "it is there all the same");
   } finally {
     rmSync(dir, { recursive: true });
   }
@@ -122,4 +128,99 @@ test("config images list prints the same each time, in order", async () => {
     /^r\.example\/k\/cloudcore:v1\.2\.3$/,
   );
   assert.equal((await runKeadm("config", "images", "list", "--part", "edge")).printed, "");
+});
+
+test("FIX: config images pull names a socket that is missing at once", async () => {
+  const { error } = await runKeadm("config", "images", "pull", "-p", "unix:///no/such.sock");
+  assert.ok(hasCode(error, "ChecksFailed"));
+  assert.match(error.message, /there is no \/no\/such\.sock/);
+});
+
+test("the image that nobody has published is told", async () => {
+  assert.match((await runKeadm("config", "images", "list")).told, /not published anywhere.*--image-repository/);
+  assert.equal((await runKeadm("config", "images", "list", "--image-repository", "r.example/k")).told, "");
+});
+
+test("what is not known is no tick, and no failure", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "kedge-silent-"));
+  const file = join(dir, "etc/kubeedge/config/edgecore.yaml");
+  mkdirSync(dirname(file), { recursive: true });
+  try {
+    writeFileSync(file, "modules: {edged: {tailoredKubeletConfig: {readOnlyPort: 0}}}\n");
+    const { printed } = await runKeadm("debug", "diagnose", "node", "--root-dir", dir, "-o", "json");
+    const connection = (JSON.parse(printed) as (Result & { warning?: boolean })[]).find(
+      ({ name }) => name === "connection",
+    );
+    assert.equal(connection?.warning, true);
+    assert.match((await runKeadm("debug", "diagnose", "node", "--root-dir", dir)).printed, /^! connection: not known/m);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("debug check dns: a name that is given must be resolved, that of -s is taken, none is needed on a closed network", async () => {
+  const dns = (...flags: string[]) => runKeadm("debug", "check", "dns", "-c", "/none", ...flags);
+  assert.ok(hasCode((await dns("-d", "no-such-host.invalid")).error, "ChecksFailed"));
+  assert.match((await dns("-s", "no-such-host.invalid:10000")).printed, /^✗ dns: no-such-host\.invalid cannot/);
+  assert.match((await dns("-s", "localhost:10000")).printed, /^✓ dns: localhost is /);
+  const closed = await dns();
+  assert.equal(closed.error, undefined, closed.printed);
+  assert.match(
+    closed.printed,
+    /^(✓ dns: www\.github\.com is|! dns: www\.github\.com cannot be resolved .*closed network)/,
+  );
+});
+
+test("debug get and check look below --root-dir", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "kedge-elsewhere-"));
+  try {
+    const { error } = await runKeadm("debug", "get", "pod", "--root-dir", dir);
+    assert.ok(error?.message.includes(join(dir, "var/lib/kubeedge/edgecore.db")), error?.message ?? "no error");
+    const file = join(dir, "etc/kubeedge/config/edgecore.yaml");
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(
+      file,
+      `database: {dataSource: ${dir}/mine.db}\nmodules: {edgeHub: {websocket: {server: "127.0.0.1:1"}}}\n`,
+    );
+    assert.ok((await runKeadm("debug", "get", "pod", "--root-dir", dir)).error?.message.includes(`${dir}/mine.db`));
+    assert.match((await runKeadm("debug", "check", "network", "--root-dir", dir)).printed, /127\.0\.0\.1:1\b/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test("a kubeconfig is that of --kube-config, then of $KUBECONFIG, then root's; the error says which", async () => {
+  const before = process.env["KUBECONFIG"];
+  try {
+    process.env["KUBECONFIG"] = "/no/such/kubeconfig:/other";
+    assert.match(
+      (await runKeadm("gettoken")).error?.message ?? "",
+      /\/no\/such\/kubeconfig.* \(as \$KUBECONFIG says\)/,
+    );
+    assert.match(
+      (await runKeadm("gettoken", "--kube-config", "/no/mine")).error?.message ?? "",
+      /\/no\/mine.* \(as --kube-config says\): name/,
+    );
+  } finally {
+    if (before === undefined) delete process.env["KUBECONFIG"];
+    else process.env["KUBECONFIG"] = before;
+  }
+});
+
+test("a --set that is no value of the chart points to the chart, not to edgecore.yaml", async () => {
+  const { error } = await runKeadm("manifest", "--set", "foo.bar=1");
+  assert.match(
+    error?.message ?? "",
+    /--set foo(\.bar)?: there is no such key; these are the values of KubeEdge's chart/,
+  );
+  assert.match(error?.message ?? "", /keadm manifest/);
+});
+
+test("a flag that is missing is told in two lines, without the page of help", () => {
+  const { status, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, "../src/main.ts"), "join"], {
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+  assert.equal(status, 1);
+  assert.match(stderr, /^error: required option '-e, --cloudcore-ipport <host:port>' not specified\n\(--help .*\)\n$/);
 });

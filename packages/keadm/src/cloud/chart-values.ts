@@ -144,6 +144,9 @@ export interface MergedValues {
   readonly warnings: readonly string[];
 }
 
+const KEYS_ARE =
+  "these are the values of KubeEdge's chart, such as cloudCore.hostNetWork: docs/KEADM.md lists them, and keadm manifest shows what comes of them";
+
 /** Defaults, then profiles, then flags, then `--set`. @throws KeadmError `BadInput` */
 export function chartValues(sources: ValueSources): MergedValues {
   let given: object = sources.base ?? {};
@@ -158,7 +161,7 @@ export function chartValues(sources: ValueSources): MergedValues {
   };
   given = mergeValues(given, { cloudCore });
   if (sources.version !== undefined) given = mergeValues(given, imageTag(sources.version));
-  const { values, loaded } = applySets(given, parseSets(sources.sets), (tried) => loadConfig(SCHEMA, tried));
+  const { values, loaded } = applySets(given, parseSets(sources.sets), (tried) => loadConfig(SCHEMA, tried), KEYS_ARE);
   const { nodeLimit } = loaded.config.cloudCore.modules.cloudHub;
   if (!Number.isSafeInteger(Number(nodeLimit)) || Number(nodeLimit) < 1)
     throw new KeadmError(

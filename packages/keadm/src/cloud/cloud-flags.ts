@@ -6,7 +6,7 @@ import { crdObjects, readObjects } from "./manifest-files.ts";
 
 /** The flags that `init`, `manifest` and `upgrade cloud` share, as commander hands them over. */
 export interface CloudFlags {
-  kubeConfig: string;
+  kubeConfig?: string;
   kubeedgeVersion?: string;
   advertiseAddress?: string;
   imageRepository?: string;

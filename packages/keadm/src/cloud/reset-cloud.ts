@@ -8,7 +8,7 @@ import { connectCluster, KUBEEDGE_NAMESPACE } from "./connect-cluster.ts";
 import { crdObjects } from "./manifest-files.ts";
 
 export interface ResetCloudFlags {
-  kubeConfig: string;
+  kubeConfig?: string;
   force: boolean;
   /** Also the definitions, and with them every device. */
   crds: boolean;

@@ -9,7 +9,10 @@ export function collect(value: string, before: string[]): string[] {
   return [...before, value];
 }
 
-export const KUBE_CONFIG = ["--kube-config <file>", "kubeconfig of the cluster", "/root/.kube/config"] as const;
+export const KUBE_CONFIG = [
+  "--kube-config <file>",
+  "kubeconfig of the cluster (default: $KUBECONFIG, or /root/.kube/config)",
+] as const;
 export const ROOT_DIR = [
   "--root-dir <dir>",
   "keep all files below this folder instead of /, and start edgecore without a service manager; to try things out",

@@ -11,11 +11,12 @@ const CHECKS = ["all", "cpu", "mem", "disk", "dns", "runtime", "network", "pid"]
 
 function checkFlags(command: Command): Command {
   return command
-    .option("-d, --domain <name>", "name to resolve", "www.github.com")
+    .option("-d, --domain <name>", "name to resolve (default: that of -s, or www.github.com)")
     .option("-D, --dns-ip <address>", "DNS server to ask (default: the host's)")
     .option("-i, --ip <host[:port]>", "another host that must be reachable, at port 443 unless told")
     .option("-s, --cloud-hub-server <host:port>", "CloudHub (default: the one in edgecore.yaml)")
-    .option("-c, --config <file>", "edgecore.yaml", CONFIG)
+    .option("-c, --config <file>", `edgecore.yaml (default: ${CONFIG})`)
+    .option(...ROOT_DIR)
     .option("-p, --remote-runtime-endpoint <endpoint>", "container runtime (default: the one in edgecore.yaml)")
     .option("-o, --output <format>", "text or json", "text");
 }
@@ -35,7 +36,8 @@ export const debugCommand: CommandGroup = (keadm, session) => {
     .option("-n, --namespace <namespace>", "", "default")
     .option("-A, --all-namespaces", "", false)
     .option("-l, --selector <labels>", "as in kubectl")
-    .option("-p, --edgedb-path <file>", "the database", DATABASE)
+    .option("-p, --edgedb-path <file>", `the database (default: the one that edgecore.yaml names, or ${DATABASE})`)
+    .option(...ROOT_DIR)
     .option("-o, --output <format>", "yaml, json or wide", "")
     .option("--show-secrets", "show the values of Secrets, too", false)
     .action(async (resource: string, name: string | undefined, flags: GetFlags) =>
@@ -69,7 +71,5 @@ export const debugCommand: CommandGroup = (keadm, session) => {
     .option("-o, --output-path <dir>", "where the archive goes", ".")
     .option("-l, --log-path <dir>", "folder of logs (default: /var/log/kubeedge)")
     .option(...ROOT_DIR)
-    .action(async (flags: CollectFlags) =>
-      session.print(await (await import("../debug/collect.ts")).collect(flags, session)),
-    );
+    .action(async (flags: CollectFlags) => (await import("../debug/collect.ts")).collect(flags, session));
 };

@@ -9,7 +9,7 @@ export const gettokenCommand: CommandGroup = (keadm, session) => {
     .description("print the token with which edge nodes join")
     .option(...KUBE_CONFIG)
     .option("-o, --output <format>", "text or json", "text")
-    .action(async (flags: { kubeConfig: string; output: string }) => {
+    .action(async (flags: { kubeConfig?: string; output: string }) => {
       const format = outputFormat(flags.output, ["text", "json"]);
       await using kube = connectCluster(flags.kubeConfig);
       const token = await readToken(kube, session.signal);

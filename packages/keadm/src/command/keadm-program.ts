@@ -36,7 +36,7 @@ export function keadmProgram(session: Session): Command {
   const keadm = new Command("keadm")
     .description("set up and look after cloudcore and edge nodes")
     .enablePositionalOptions() // `reset edge --force`: the flag is the subcommand's
-    .showHelpAfterError();
+    .showHelpAfterError("(--help lists what there is)");
   for (const add of GROUPS) add(keadm, session);
   return keadm;
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Check, type CheckResult, lookAtAll, renderChecks } from "../checks.ts";
+import { hostPaths } from "../host/host-paths.ts";
 import { runtimeCheck } from "../host/runtime-checks.ts";
 import { readEdgeCoreFile } from "../edge/edgecore-config.ts";
 import { dnsCheck as cloudDnsCheck, portCheck } from "../join/cloud-checks.ts";
@@ -10,11 +11,12 @@ import { outputFormat, render } from "../text-output.ts";
 import { cpuCheck, diskCheck, dnsCheck, memoryCheck, pidCheck } from "./host-checks.ts";
 
 export interface CheckFlags {
-  domain: string;
+  domain?: string;
   dnsIp?: string;
   ip?: string;
   cloudHubServer?: string;
-  config: string;
+  config?: string;
+  rootDir: string;
   remoteRuntimeEndpoint?: string;
   output: string;
 }
@@ -50,7 +52,9 @@ export function expectAllWell(results: readonly CheckResult[]): void {
 }
 
 function checksOf(what: CheckName, flags: CheckFlags): Check[] {
-  const config = existsSync(flags.config) ? readEdgeCoreFile(flags.config).config : undefined;
+  const file = flags.config ?? hostPaths(flags.rootDir).config;
+  const config = existsSync(file) ? readEdgeCoreFile(file).config : undefined;
+  const { cloudHubServer } = flags;
   const endpoint =
     flags.remoteRuntimeEndpoint ??
     config?.modules.edged.tailoredKubeletConfig.containerRuntimeEndpoint ??
@@ -59,7 +63,7 @@ function checksOf(what: CheckName, flags: CheckFlags): Check[] {
     cpu: [cpuCheck],
     mem: [memoryCheck],
     disk: [diskCheck("/")],
-    dns: [dnsCheck(flags.domain, flags.dnsIp)],
+    dns: [dnsCheck(flags.domain ?? (cloudHubServer && cloudAddress(cloudHubServer).host), flags.dnsIp)],
     runtime: [runtimeCheck(endpoint)],
     network: networkChecks(flags, config?.modules.edgeHub.websocket.server, config?.modules.edgeHub.httpServer),
     pid: [pidCheck],

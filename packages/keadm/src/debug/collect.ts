@@ -9,6 +9,7 @@ import { readEdgeCoreFile } from "../edge/edgecore-config.ts";
 import { findAgent } from "../host/agent.ts";
 import { hostPaths } from "../host/host-paths.ts";
 import { askStatus } from "../join/agent-status.ts";
+import { KeadmError } from "../keadm-error.ts";
 import { RELEASE } from "../release.ts";
 import type { Session } from "../session.ts";
 import { redactText, withoutSecrets } from "./redact.ts";
@@ -29,11 +30,11 @@ type Part = readonly [name: string, make: () => string | Promise<string>];
 
 /**
  * Packs what helps to find out what is wrong with this node. FIX: Secrets, tokens and keys are left out, only root may read it,
- * and what cannot be had is noted instead of ending the whole.
+ * and what cannot be had is noted instead of ending the whole. Prints the archive's path.
  *
- * @returns the archive's path.
+ * @throws KeadmError `NotFound`, once the archive is written, if there is no node here
  */
-export async function collect(flags: CollectFlags, session: Session): Promise<string> {
+export async function collect(flags: CollectFlags, session: Session): Promise<void> {
   const name = `edge_${new Date().toISOString().replaceAll(/[:.]/g, "-")}`;
   const entries: TarEntry[] = [{ path: `${name}/`, mode: 0o700 }];
   const missing: string[] = [];
@@ -54,7 +55,16 @@ export async function collect(flags: CollectFlags, session: Session): Promise<st
   const archive = join(flags.outputPath, `${name}.tar.gz`);
   writeFileSync(archive, gzipSync(writeTar(entries)), { mode: 0o600 });
   chmodSync(archive, 0o600);
-  return archive;
+  session.print(archive);
+  const file = flags.config ?? hostPaths(flags.rootDir).config;
+  if (!existsSync(file))
+    throw new KeadmError(
+      "NotFound",
+      file,
+      `${archive} holds nothing of a node, since there is no ${file} (missing: ${missing.map((line) => line.split(":")[0]).join(", ")}): if the node is elsewhere, name it with --root-dir or --config`,
+    );
+  if (missing.length > 0)
+    session.tell(`! ${missing.length} parts are missing in the archive, as said above and in its missing.txt`);
 }
 
 function parts(flags: CollectFlags, signal: AbortSignal): Part[] {

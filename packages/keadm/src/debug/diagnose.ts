@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import type { Pod } from "@kedge/kube";
 import { EdgeDatabase } from "../edge/edge-database.ts";
 import { readEdgeCoreFile } from "../edge/edgecore-config.ts";
 import { findAgent } from "../host/agent.ts";
 import { hostPaths } from "../host/host-paths.ts";
-import { type Check, failedCheck, lookAtAll, renderChecks } from "../checks.ts";
+import { type Check, CheckWarning, failedCheck, lookAtAll, renderChecks } from "../checks.ts";
 import { askStatus } from "../join/agent-status.ts";
 import { portCheck } from "../join/cloud-checks.ts";
 import type { Session } from "../session.ts";
@@ -24,7 +25,8 @@ export async function diagnoseNode(flags: DiagnoseFlags, session: Session): Prom
 
 /** As {@link diagnoseNode}, and then what the node knows of one pod. */
 export async function diagnosePod(name: string, flags: DiagnoseFlags, session: Session): Promise<void> {
-  await report([...nodeChecks(flags), podCheck(name, flags)], flags.output, session);
+  const joined = existsSync(flags.config ?? hostPaths(flags.rootDir).config);
+  await report([...nodeChecks(flags), ...(joined ? [podCheck(name, flags)] : [])], flags.output, session);
 }
 
 async function report(checks: readonly Check[], output: string, session: Session): Promise<void> {
@@ -38,15 +40,18 @@ function nodeChecks(flags: DiagnoseFlags): Check[] {
   const paths = hostPaths(flags.rootDir);
   const file = flags.config ?? paths.config;
   const agent = findAgent(paths);
-  return [
-    {
-      name: "configuration",
-      async run() {
-        await Promise.resolve();
-        const { warnings } = readEdgeCoreFile(file);
-        return warnings.length === 0 ? file : `${file}; ${warnings.join("; ")}`;
-      },
+  const configuration: Check = {
+    name: "configuration",
+    async run() {
+      await Promise.resolve();
+      const { warnings } = readEdgeCoreFile(file);
+      return warnings.length === 0 ? file : `${file}; ${warnings.join("; ")}`;
     },
+  };
+  // All else is read from there: without it the same would be said of each.
+  if (!existsSync(file)) return [configuration];
+  return [
+    configuration,
     {
       name: "edgecore",
       async run(signal) {
@@ -88,7 +93,10 @@ function nodeChecks(flags: DiagnoseFlags): Check[] {
 async function connection(file: string, signal: AbortSignal): Promise<string> {
   const { config } = readEdgeCoreFile(file);
   const status = await askStatus(config, config.modules.edged.hostnameOverride, signal);
-  if (status === undefined) return "edgecore does not tell (readOnlyPort is 0, taken, or edgecore is another)";
+  if (status === undefined)
+    throw new CheckWarning(
+      "not known, as edgecore does not tell: see that it runs, and that readOnlyPort is neither 0 nor somebody else's",
+    );
   if (status.connected) return "connected to the cloud";
   throw failedCheck("connection", status.lastError ?? "not connected: see edgecore's log");
 }

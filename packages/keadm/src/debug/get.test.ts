@@ -73,7 +73,14 @@ suite("keadm debug get", () => {
       step: <T>(_: string, work: () => Promise<T>) => work(),
       confirm: () => Promise.resolve(),
     };
-    const defaults = { namespace: "default", allNamespaces: false, edgedbPath: path, output: "", showSecrets: false };
+    const defaults = {
+      namespace: "default",
+      allNamespaces: false,
+      edgedbPath: path,
+      rootDir: "/",
+      output: "",
+      showSecrets: false,
+    };
     await get(what, name, { ...defaults, ...flags }, session);
     return lines.join("\n");
   }

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
 import { type KubeObject, matchesLabels, parseLabelSelector } from "@kedge/kube";
 import { EdgeDatabase } from "../edge/edge-database.ts";
+import { readEdgeCoreFile } from "../edge/edgecore-config.ts";
+import { type HostPaths, hostPaths } from "../host/host-paths.ts";
 import { KeadmError } from "../keadm-error.ts";
 import type { Session } from "../session.ts";
 import { outputFormat, render, table } from "../text-output.ts";
@@ -10,7 +13,8 @@ export interface GetFlags {
   namespace: string;
   allNamespaces: boolean;
   selector?: string;
-  edgedbPath: string;
+  edgedbPath?: string;
+  rootDir: string;
   output: string;
   showSecrets: boolean;
 }
@@ -36,7 +40,8 @@ export async function get(what: string, name: string | undefined, flags: GetFlag
   const format = outputFormat(flags.output, ["", "yaml", "json", "wide"]);
   const kinds = what === "all" ? ALL : [kindOf(what)];
   const requirements = flags.selector === undefined ? [] : parseLabelSelector(flags.selector);
-  using database = await EdgeDatabase.open(flags.edgedbPath, session.signal);
+  const file = flags.edgedbPath ?? databaseOf(hostPaths(flags.rootDir));
+  using database = await EdgeDatabase.open(file, session.signal);
   const found = kinds.map((kind) => ({
     kind,
     objects: database
@@ -54,7 +59,7 @@ export async function get(what: string, name: string | undefined, flags: GetFlag
     throw new KeadmError(
       "NotFound",
       name,
-      `${what} "${name}" is not in ${flags.edgedbPath} (namespace ${flags.namespace}): see keadm debug get ${what} -A`,
+      `${what} "${name}" is not in ${file} (namespace ${flags.namespace}): see keadm debug get ${what} -A`,
     );
   if (format === "json" || format === "yaml") return session.print(render(listOf(objects, name), format));
   const nowMs = Date.now();
@@ -69,6 +74,10 @@ export async function get(what: string, name: string | undefined, flags: GetFlag
     });
   if (tables.length > 0) session.print(tables.join("\n\n"));
   else session.tell(flags.allNamespaces ? "No resources found" : `No resources found in ${flags.namespace} namespace.`);
+}
+
+function databaseOf(paths: HostPaths): string {
+  return existsSync(paths.config) ? readEdgeCoreFile(paths.config).config.database.dataSource : paths.database;
 }
 
 function kindOf(what: string): StoredKind {

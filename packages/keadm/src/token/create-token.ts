@@ -14,7 +14,7 @@ export interface TokenWish {
 
 /** @throws KeadmError for what cannot be wished; PkiError `NoCa` if cloudcore has never run in this cluster */
 export async function createToken(
-  kubeConfig: string,
+  kubeConfig: string | undefined,
   { node, ttlMs, singleUse, uses, description }: TokenWish,
   signal: AbortSignal,
 ): Promise<ListedToken & { readonly token: string }> {

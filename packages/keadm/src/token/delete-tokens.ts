@@ -10,7 +10,7 @@ import { listed } from "./list-tokens.ts";
  * @throws KeadmError `NotFound` for one that is not there; those before it are deleted then.
  */
 export async function deleteTokens(
-  kubeConfig: string,
+  kubeConfig: string | undefined,
   ids: readonly string[],
   allExpired: boolean,
   signal: AbortSignal,

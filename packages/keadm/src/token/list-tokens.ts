@@ -17,7 +17,7 @@ export interface ListedToken {
 }
 
 /** The oldest first. */
-export async function listTokens(kubeConfig: string, signal: AbortSignal): Promise<ListedToken[]> {
+export async function listTokens(kubeConfig: string | undefined, signal: AbortSignal): Promise<ListedToken[]> {
   await using kube = connectCluster(kubeConfig);
   const now = systemClock.now();
   return (await new TokenStore(kube).list(signal)).map((record) => listed(record, now));

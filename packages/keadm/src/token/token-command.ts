@@ -12,7 +12,7 @@ function uses(text: string): number {
 }
 
 interface CreateFlags {
-  readonly kubeConfig: string;
+  readonly kubeConfig?: string;
   readonly node?: string;
   readonly ttl?: number;
   readonly singleUse: boolean;
@@ -45,7 +45,7 @@ export const tokenCommand: CommandGroup = (keadm, session) => {
     .description("show the tokens that there are, and who used them last")
     .option(...KUBE_CONFIG)
     .option("-o, --output <format>", "text or json", "text")
-    .action(async ({ kubeConfig, output }: { kubeConfig: string; output: string }) => {
+    .action(async ({ kubeConfig, output }: { kubeConfig?: string; output: string }) => {
       const format = outputFormat(output, ["text", "json"]);
       const { listTokens, tokenTable } = await import("./list-tokens.ts");
       const tokens = await listTokens(kubeConfig, session.signal);
@@ -59,7 +59,7 @@ export const tokenCommand: CommandGroup = (keadm, session) => {
     .argument("[id...]", "what keadm token list shows, or whole tokens")
     .option(...KUBE_CONFIG)
     .option("--all-expired", "those that have expired or are used up", false)
-    .action(async (ids: string[], { kubeConfig, allExpired }: { kubeConfig: string; allExpired: boolean }) => {
+    .action(async (ids: string[], { kubeConfig, allExpired }: { kubeConfig?: string; allExpired: boolean }) => {
       const { deleteTokens } = await import("./delete-tokens.ts");
       for (const id of await deleteTokens(kubeConfig, ids, allExpired, session.signal))
         session.print(`token ${id} deleted`);

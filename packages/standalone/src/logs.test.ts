@@ -23,7 +23,7 @@ for (const folderMode of [0o700, 0o711])
   test(`a log that is root's says so, in a folder of mode ${folderMode.toString(8)}`, { skip }, async () => {
     const dir = mkdtempSync(join(tmpdir(), "kedge-logs-"));
     mkdirSync(join(dir, "log"));
-    writeFileSync(join(dir, "log/edge.log"), "words", { mode: 0o640 });
+    writeFileSync(join(dir, "log/edge.log"), "words", { mode: 0o600 });
     chmodSync(dir, folderMode);
     try {
       process.seteuid?.(NOBODY);

@@ -366,6 +366,28 @@ test("the program prints the same as JSON, and exits with 1 if a check fails", T
   assert.match(report.checks.find(({ name }) => name === "tls")?.fix ?? "", /advertiseAddress/);
 });
 
+test(
+  "a file that is root's: run as root, and nothing that would overwrite it",
+  { skip: process.getuid?.() === 0 ? false : "needs root", ...TIMEOUT },
+  async () => {
+    await using cloud = await TestCloud.start();
+    await using agent = new EdgeCoreProcess();
+    agent.writeConfig(cloud);
+    let finding: CheckResult["finding"] | undefined;
+    try {
+      process.seteuid?.(65_534);
+      finding = (await examine(agent)).get("config");
+    } finally {
+      process.seteuid?.(0);
+    }
+    assert.partialDeepStrictEqual(finding, {
+      state: "failed",
+      detail: `${agent.config} is not yours to read`,
+      fix: "run as root: sudo, and the same command",
+    });
+  },
+);
+
 test("a damaged page of the database is found", TIMEOUT, async () => {
   await using cloud = await TestCloud.start();
   await using agent = new EdgeCoreProcess();

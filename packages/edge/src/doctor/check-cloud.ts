@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import type { EdgeCoreConfig } from "@kedge/api";
-import { type Finding, found } from "@kedge/runtime";
+import { type Finding, found, madeByUp } from "@kedge/runtime";
 import { certificatePem } from "../edgehub/certificate-files.ts";
 import { explainFailure, fixFor } from "../edgehub/explain-failure.ts";
 import { readToken } from "./check-identity.ts";
@@ -58,7 +58,10 @@ export async function checkPorts(facts: EdgeFacts): Promise<Finding> {
     }
   }
   const [first] = problems;
-  if (first !== undefined) return found.failed(problems.map(({ detail }) => detail).join("; "), first.fix);
+  // The cloud of up's node is up's, too.
+  const fix = madeByUp(facts.configPath)?.up ?? first?.fix;
+  if (fix !== undefined && first !== undefined)
+    return found.failed(problems.map(({ detail }) => detail).join("; "), fix);
   const open = cloudServers(config).filter((server) => isOpen(facts, server));
   if (open.length === 0) return found.skipped("the name does not resolve");
   return found.ok(`${open.map(addressOf).join(" and ")} take connections`);

@@ -31,7 +31,7 @@ test("people get a numbered line for each check, and what to do below it", async
         fix: set the clock
  4 skip DNS                no name to resolve
 
-1 ok, 1 failed, 1 warnings, 1 skipped
+1 ok, 1 failed, 1 warning, 1 skipped
 `,
   );
 });

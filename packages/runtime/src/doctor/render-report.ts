@@ -26,7 +26,8 @@ export function renderReport(report: DoctorReport): string {
   });
   const count = (state: CheckResult["finding"]["state"]) =>
     results.filter(({ finding }) => finding.state === state).length;
-  const total = `${count("ok")} ok, ${count("failed")} failed, ${count("warning")} warnings, ${count("skipped")} skipped`;
+  const warnings = `${count("warning")} ${count("warning") === 1 ? "warning" : "warnings"}`;
+  const total = `${count("ok")} ok, ${count("failed")} failed, ${warnings}, ${count("skipped")} skipped`;
   return `${program} ${version} doctor, ${config}\n\n${lines.join("\n")}\n\n${total}\n`;
 }
 

@@ -28,7 +28,7 @@ test("all that are taken are named at once, and another up by its node and folde
   ] as const;
   assert.equal(
     takenPorts(taken),
-    "ports 6443, which the Kubernetes API needs, and 1884, which the node's MQTT broker needs, are taken by other " +
+    "ports 6443 (the Kubernetes API), 1884 (the node's MQTT broker) are taken by other " +
       "programs (see: ss -ltnp 'sport = :6443 or sport = :1884'). Stop them, or choose other ports with --api-port, --mqtt-port.",
   );
   const ports = { api: 6443, cloudHub: 1, https: 2, mqtt: 1884, status: 3, monitor: 4 };

@@ -86,11 +86,14 @@ export async function expectPortsFree(ports: Partial<PortNumbers>): Promise<void
 /** One sentence on what is taken, by whom, and what to do. */
 export function takenPorts(taken: readonly { name: keyof PortNumbers; port: number }[], other?: OtherUp): string {
   const one = taken.length === 1;
-  const what = taken.map(({ name, port }) => `${port}, which ${PORT_FLAGS[name].purpose} needs`).join(", and ");
+  const named = taken.map(({ name, port }) => `${port} (${PORT_FLAGS[name].purpose})`);
+  const [first] = taken;
+  const what =
+    one && first !== undefined ? `${first.port}, which ${PORT_FLAGS[first.name].purpose} needs,` : named.join(", ");
   const flags = taken.map(({ name }) => PORT_FLAGS[name].flag).join(", ");
   const verb = one ? "is" : "are";
   const choose = `choose ${one ? "another port" : "other ports"} with ${flags}.`;
-  const subject = `port${one ? "" : "s"} ${what}, ${verb} taken by`;
+  const subject = `port${one ? "" : "s"} ${what} ${verb} taken by`;
   if (other === undefined) {
     const filter = taken.map(({ port }) => `sport = :${port}`).join(" or ");
     const whom = one ? "another program" : "other programs";

@@ -87,7 +87,8 @@ async function bringUp(
     startEdge(kube, processes.edge, paths, options, signal),
   );
   if (!options.sample) {
-    progress.say(`\nTry: kubectl --kubeconfig ${options.kubeconfig ?? paths.kubeconfig} get nodes`);
+    const kubectl = `kubectl --kubeconfig ${options.kubeconfig ?? paths.kubeconfig}`;
+    progress.say(`\n${whereToLook(options, paths)}\nTry: ${kubectl} get nodes`);
     return;
   }
   await progress.step("sample app and device are deployed", async () => {
@@ -261,12 +262,17 @@ function summary(options: UpOptions, paths: StatePaths, pods: readonly Pod[], tw
   return `
 ${table(rows)}
 
-Kubeconfig: ${options.kubeconfig ?? paths.kubeconfig}
-Health:     http://127.0.0.1:${options.ports.status}/status (edge), http://127.0.0.1:${options.ports.monitor}/readyz (cloud)
-Not there yet: kubectl logs, exec and port-forward; pods' logs are in ${paths.log.pods}
+${whereToLook(options, paths)}
 Try:
   ${kubectl} get nodes,pods,devices -o wide
   ${kubectl} scale deployment hello --replicas 3
   ${kubectl} patch device thermometer --type json -p '${change}' && sleep 1 && ${kubectl} get devicestatus thermometer -o yaml
 Stop it: ./kedge down${stateDirFlag(options)}`;
+}
+
+function whereToLook(options: UpOptions, paths: StatePaths): string {
+  const { status, monitor } = options.ports;
+  return `Kubeconfig: ${options.kubeconfig ?? paths.kubeconfig}
+Health:     http://127.0.0.1:${status}/status (edge), http://127.0.0.1:${monitor}/readyz (cloud)
+Not there yet: kubectl logs, exec and port-forward; pods' logs are in ${paths.log.pods}`;
 }

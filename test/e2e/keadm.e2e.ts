@@ -296,15 +296,23 @@ suite("keadm on an edge host", { skip: TestContainerd.missing(), timeout: 300_00
   });
 
   test("upgrade edge makes a backup, and rollback edge goes back to it", async () => {
+    const asked = await onHost("upgrade", "edge");
+    assert.match(asked.stderr, /edgecore is v(\S+) already; it will be installed and started anew\. Go on\?/);
+    assert.equal(asked.code, 1);
     const upgraded = await onHost("upgrade", "edge", "--force");
     assert.equal(upgraded.code, 0, upgraded.stderr);
+    assert.match(upgraded.stderr, /waiting up to 120 s for node edge-by-keadm to be Ready in the cluster/);
     const report = JSON.parse(readFileSync(join(host, "etc/kubeedge/upgrade_report.json"), "utf8")) as object;
     assert.deepEqual(Object.keys(report), ["event", "success", "fromVersion", "toVersion", "errorMessage"]);
     const before = config();
     await onHost("config-update", "--set", "modules.edged.nodeLabels.site=west");
     const back = await onHost("rollback", "edge");
     assert.equal(back.code, 0, back.stderr);
+    assert.match(back.stderr, /going back to \S+ .*[^]*waiting up to 120 s/);
     assert.equal(config(), before);
+    assert.equal((await onHost("backup", "edge")).code, 0);
+    const listed = JSON.parse((await onHost("rollback", "edge", "--list", "-o", "json")).stdout) as object[];
+    assert.equal(listed.length, 2, "a backup overwrites none");
     assert.match(
       (await onHost("rollback", "edge", "--historical-version", "v0.0.1")).stderr,
       /no backup of v0\.0\.1 is in .*there are/,

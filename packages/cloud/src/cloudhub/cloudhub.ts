@@ -355,8 +355,7 @@ export class CloudHub extends Component {
         this.#work.skip(session, message);
         return undefined;
       default:
-        this.#deps.logger.debug({ node: session.node, route: message.route }, `dropped: there is no ${to.to} yet`);
-        this.#work.skip(session, message);
+        this.#work.skip(session, message, to.to);
         return undefined;
     }
   }

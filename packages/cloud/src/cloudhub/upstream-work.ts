@@ -32,6 +32,8 @@ interface UpstreamWorkDeps {
 export class UpstreamWork {
   readonly #deps: UpstreamWorkDeps;
   readonly #ordered = new OrderedWork();
+  /** Parts that do not exist and were spoken to; there are four. */
+  readonly #missing = new Set<string>();
 
   constructor(deps: UpstreamWorkDeps) {
     this.#deps = deps;
@@ -56,8 +58,17 @@ export class UpstreamWork {
     return session.workBelow(UPSTREAM_OUTSTANDING_MAX);
   }
 
-  /** A message that nobody works on: it is done. */
-  skip(session: NodeSession, message: Message): void {
+  /**
+   * A message that nobody works on: it is done.
+   *
+   * @param missing the part that would; told once, not for each message.
+   */
+  skip(session: NodeSession, message: Message, missing?: string): void {
+    if (missing !== undefined && !this.#missing.has(missing)) {
+      this.#missing.add(missing);
+      const facts = { node: session.node, part: missing };
+      this.#deps.logger.warn(facts, `messages for ${missing} are dropped: this version has no such part`);
+    }
     if (!session.isNumbered(message)) return;
     const work = {};
     if (session.agreed?.receive(message, work) === true) session.agreed.done(message, work);

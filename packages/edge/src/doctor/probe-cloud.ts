@@ -48,7 +48,12 @@ export interface ShownCertificate {
   readonly certificate: X509Certificate | undefined;
 }
 
-/** Shakes hands and hangs up. @param ca PEM of whom we trust. @throws as the socket does */
+/**
+ * Shakes hands and hangs up: nothing is sent. A certificate that would be refused is let through, so that it can be told why.
+ *
+ * @param ca PEM of whom we trust.
+ * @throws as the socket does
+ */
 export function shakeHands(server: CloudServer, ca: string, signal: AbortSignal): Promise<ShownCertificate> {
   return new Promise((resolve, reject) => {
     const { host, port } = server;

@@ -37,6 +37,7 @@ export { strategicDiff } from "./patch/strategic-diff.ts";
 export { NODE_STATUS_PATCH_SCHEMA, type PatchSchema, POD_STATUS_PATCH_SCHEMA } from "./patch/patch-schema.ts";
 export { PatchError } from "./patch/patch-error.ts";
 export { PATCH_DEPTH_MAX, refuseProto } from "./patch/refuse-proto.ts";
+export { defaultPodOnly, defaultPodSpec, defaultPodTemplate } from "./pod-spec-defaults.ts";
 export * from "./owner-references.ts";
 export * from "./conditions.ts";
 export * from "./field-error.ts";

@@ -1,4 +1,5 @@
 import {
+  defaultPodTemplate,
   type CronJob,
   type CSIDriver,
   equalJson,
@@ -21,7 +22,6 @@ import {
 } from "@kedge/kube";
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
 import { countOrPercentErrors, labelSelectorErrors, templateErrors } from "../validation/workload-validation.ts";
-import { defaultPodTemplate } from "./pod-spec-defaults.ts";
 
 export const persistentVolumeStrategy: BuiltinStrategy<PersistentVolume> = {
   applyDefaults({ spec }) {

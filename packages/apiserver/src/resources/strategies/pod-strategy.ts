@@ -1,4 +1,6 @@
 import {
+  defaultPodOnly,
+  defaultPodSpec,
   cloneJson,
   equalJson,
   type FieldError,
@@ -10,7 +12,6 @@ import {
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
 import { podSpecErrors, tokenErrors } from "../validation/pod-spec-validation.ts";
 import { qosClassOf } from "./pod-qos.ts";
-import { defaultPodOnly, defaultPodSpec } from "./pod-spec-defaults.ts";
 
 export const podStrategy: BuiltinStrategy<Pod> = {
   applyDefaults({ spec }) {

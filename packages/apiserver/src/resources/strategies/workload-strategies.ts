@@ -1,4 +1,5 @@
 import {
+  defaultPodTemplate,
   type DaemonSet,
   type Deployment,
   equalJson,
@@ -14,7 +15,6 @@ import {
 } from "@kedge/kube";
 import type { BuiltinStrategy } from "../builtin-strategy.ts";
 import { countErrors, rollingCountErrors, selectorErrors, templateErrors } from "../validation/workload-validation.ts";
-import { defaultPodTemplate } from "./pod-spec-defaults.ts";
 
 const REVISION_HISTORY = 10;
 

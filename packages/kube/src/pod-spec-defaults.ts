@@ -10,7 +10,7 @@ import type {
   Probe,
   ResourceRequirements,
   Volume,
-} from "@kedge/kube";
+} from "./kube-types.ts";
 
 const TERMINATION_GRACE_PERIOD_SECONDS = 30;
 /** 0644, in the decimal that JSON has. */

@@ -1,5 +1,6 @@
 /** Kubernetes' own types, under their own names: the compiler's, nothing of this exists at run time. */
 export type * from "kubernetes-types/core/v1.js";
+export type { ContainerRestartRule } from "./newer-fields.ts";
 export type {
   Condition,
   DeleteOptions,
@@ -27,7 +28,7 @@ export type { CertificateSigningRequest } from "kubernetes-types/certificates/v1
 export type { Endpoint, EndpointSlice } from "kubernetes-types/discovery/v1.js";
 export type { TokenRequest, TokenReview } from "kubernetes-types/authentication/v1.js";
 export type { SubjectAccessReview } from "kubernetes-types/authorization/v1.js";
-export type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from "kubernetes-types/storage/v1.js";
+export type { CSIDriver, CSINode, CSINodeDriver, StorageClass, VolumeAttachment } from "kubernetes-types/storage/v1.js";
 export type { CustomResourceDefinition } from "kubernetes-types/apiextensions/v1.js";
 export type { CronJob, Job, JobSpec } from "kubernetes-types/batch/v1.js";
 export type { Ingress, IngressClass, NetworkPolicy } from "kubernetes-types/networking/v1.js";

@@ -1,0 +1,28 @@
+/** Fields of Kubernetes 1.36 that `kubernetes-types` does not know yet, added to its interfaces. */
+import type {} from "kubernetes-types/core/v1.js";
+
+/** What to do when a container exits with one of these codes. */
+export interface ContainerRestartRule {
+  action: "Restart" | "RestartAllContainers" | (string & {});
+  exitCodes?: { operator: "In" | "NotIn" | (string & {}); values?: number[] };
+}
+
+declare module "kubernetes-types/core/v1.js" {
+  interface Container {
+    restartPolicyRules?: ContainerRestartRule[];
+  }
+  interface Lifecycle {
+    /** `SIGUSR1`, say; needs `spec.os.name`. */
+    stopSignal?: string;
+  }
+  interface ContainerStatus {
+    stopSignal?: string;
+  }
+  interface PodCondition {
+    observedGeneration?: number;
+  }
+  interface PodStatus {
+    /** `metadata.generation` of the pod as this status was made. */
+    observedGeneration?: number;
+  }
+}

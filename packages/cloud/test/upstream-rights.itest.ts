@@ -88,6 +88,8 @@ const FOREIGN: Readonly<Record<string, (theirs: Pod) => { resource: string; cont
   "query persistentvolume": () => [{ resource: "null/persistentvolume/foreign", content: null }],
   "query persistentvolumeclaim": () => [{ resource: "default/persistentvolumeclaim/foreign", content: null }],
   "query volumeattachment": () => [{ resource: "default/volumeattachment/foreign", content: null }],
+  "query csidriver": () => [],
+  "update csinode": () => [{ resource: `null/csinode/${OTHER}`, content: { spec: { drivers: [] } } }],
   "query serviceaccounttoken": ({ metadata }) => [
     { resource: "default/serviceaccounttoken/default", content: { spec: { audiences: ["a"] } } },
     {

@@ -1,15 +1,20 @@
 import type { Device, DeviceModel } from "@kedge/api";
 import type {
   ConfigMap,
+  CSIDriver,
+  CSINode,
   DeleteOptions,
   Event,
   KubeObject,
   Lease,
   Node,
   ObjectKey,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   Secret,
   TokenRequest,
+  VolumeAttachment,
 } from "@kedge/kube";
 import type { Message } from "@kedge/protocol";
 import type { MessageBus } from "@kedge/runtime";
@@ -41,6 +46,14 @@ export type EdgeMessages = {
   /** Local copy first, else the cloud's. `undefined`: known not to exist. @throws `NotConnected` if nobody can tell. */
   "meta/getConfigMap": { request: ObjectKey; reply: ConfigMap | undefined };
   "meta/getSecret": { request: ObjectKey; reply: Secret | undefined };
+  /** The cloud's word, or its last one while it is away. `undefined`: known not to exist. @throws `NotConnected`, `Timeout` */
+  "meta/getVolumeClaim": { request: ObjectKey; reply: PersistentVolumeClaim | undefined };
+  "meta/getVolume": { request: { name: string }; reply: PersistentVolume | undefined };
+  "meta/getVolumeAttachment": { request: { name: string }; reply: VolumeAttachment | undefined };
+  /** @throws `NotSupported`: the cloud is a stock one. */
+  "meta/getCsiDriver": { request: { name: string }; reply: CSIDriver | undefined };
+  /** Makes the node's CSINode list these drivers, no others. @throws `NotSupported`: the cloud is a stock one. */
+  "meta/publishCsiNode": { request: CSINode; reply: CSINode };
   "meta/requestToken": {
     request: { namespace: string; serviceAccount: string; token: TokenRequest };
     reply: TokenRequest;

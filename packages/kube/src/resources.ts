@@ -15,7 +15,7 @@ import type {
   ServiceAccount,
 } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
-import type { VolumeAttachment } from "kubernetes-types/storage/v1.js";
+import type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from "kubernetes-types/storage/v1.js";
 import type { KubeObject, ResourceType } from "./kube-object.ts";
 
 function type<T extends KubeObject>(
@@ -58,6 +58,9 @@ export const VOLUME_ATTACHMENTS = type<VolumeAttachment>(
   "volumeattachments",
   false,
 );
+export const CSI_DRIVERS = type<CSIDriver>("storage.k8s.io", "v1", "CSIDriver", "csidrivers", false);
+export const CSI_NODES = type<CSINode>("storage.k8s.io", "v1", "CSINode", "csinodes", false);
+export const STORAGE_CLASSES = type<StorageClass>("storage.k8s.io", "v1", "StorageClass", "storageclasses", false);
 export const CERTIFICATE_SIGNING_REQUESTS = type<CertificateSigningRequest>(
   "certificates.k8s.io",
   "v1",

@@ -1,5 +1,6 @@
 import type {
   CertificateSigningRequest,
+  CSINode,
   DeleteOptions,
   Event,
   Lease,
@@ -91,6 +92,8 @@ export type QueriedType =
   | "persistentvolume"
   | "persistentvolumeclaim"
   | "volumeattachment"
+  /** Only of a cloud of ours. */
+  | "csidriver"
   | "certificatesigningrequest";
 
 const SENT_WITH_DEFAULT_NAMESPACE: ReadonlySet<string> = new Set(["volumeattachment", "certificatesigningrequest"]);
@@ -102,6 +105,11 @@ function queryKey(type: string, key: ObjectKey): ObjectKey {
 /** Answered by the bare object. */
 export function queryObject(type: QueriedType, key: ObjectKey): Message {
   return fromEdged(Operation.query, formatResource(type, queryKey(type, key)), null);
+}
+
+/** Asks a cloud of ours to make the node's CSINode hold these drivers. Answered by an ObjectResp. */
+export function publishCsiNode(csiNode: CSINode): Message {
+  return fromEdged(Operation.update, formatResource("csinode", { name: csiNode.metadata?.name ?? "" }), csiNode);
 }
 
 /** Answered by the TokenRequest with its status. */

@@ -10,6 +10,8 @@ const ANSWERED_TYPES: ReadonlySet<string> = new Set([
   "podpatch",
   "podstatus",
   "certificatesigningrequest",
+  "csidriver",
+  "csinode",
 ]);
 
 /**

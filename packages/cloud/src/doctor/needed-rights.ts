@@ -24,6 +24,8 @@ export const NEEDED_RIGHTS: readonly NeededRight[] = [
   { group: "", resource: "events", verbs: ["create", "update", "patch"] },
   { group: "", resource: "namespaces", verbs: ["create"] },
   { group: "storage.k8s.io", resource: "volumeattachments", verbs: ["get"] },
+  { group: "storage.k8s.io", resource: "csidrivers", verbs: ["get"] },
+  { group: "storage.k8s.io", resource: "csinodes", verbs: ["get", "create", "update"] },
   { group: "certificates.k8s.io", resource: "certificatesigningrequests", verbs: ["create", "get"] },
   {
     group: "coordination.k8s.io",

@@ -8,7 +8,7 @@ export interface PodReferences {
 }
 
 /** All that a node must have to run the pod: also for init and ephemeral containers, and for volumes of any kind (W33). */
-export function referencesOf({ spec }: Pod): PodReferences {
+export function referencesOf({ metadata, spec }: Pod): PodReferences {
   const [configMaps, secrets, claims] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const found: Found = {
     configMap: (name) => void (name !== undefined && name !== "" && configMaps.add(name)),
@@ -16,7 +16,10 @@ export function referencesOf({ spec }: Pod): PodReferences {
     claim: (name) => void (name !== undefined && name !== "" && claims.add(name)),
   };
   for (const { name } of spec?.imagePullSecrets ?? []) found.secret(name);
-  for (const volume of spec?.volumes ?? []) findInVolume(volume, found);
+  for (const volume of spec?.volumes ?? []) {
+    findInVolume(volume, found);
+    if (volume.ephemeral !== undefined) found.claim(`${metadata?.name}-${volume.name}`);
+  }
   for (const containers of [spec?.containers, spec?.initContainers, spec?.ephemeralContainers])
     for (const container of containers ?? []) findInContainer(container, found);
   return { configMaps, secrets, claims };

@@ -1,5 +1,6 @@
 import {
   CONFIG_MAPS,
+  KubeApiError,
   keyOf,
   type KubeObject,
   PERSISTENT_VOLUME_CLAIMS,
@@ -10,11 +11,13 @@ import {
   type TokenRequest,
   VOLUME_ATTACHMENTS,
 } from "@kedge/kube";
+import { referencesOfKept } from "./cluster-view.ts";
 import { podOfNode } from "./pod-requests.ts";
 import {
   badRequest,
   forbidden,
   objectContent,
+  type UpstreamDeps,
   type UpstreamHandler,
   type UpstreamRequest,
   withoutManagedFields,
@@ -31,11 +34,14 @@ function keyText({ key }: UpstreamRequest): string {
 /** ConfigMaps and Secrets: only those that a pod on the node needs. */
 function queryNeeded(kind: "configMap" | "secret"): UpstreamHandler {
   return {
-    may: `read a ${kind === "configMap" ? "ConfigMap" : "Secret"} that a pod on it uses`,
+    may: `read a ${kind === "configMap" ? "ConfigMap" : "Secret"} that a pod on it${kind === "secret" ? ", or a volume of one," : ""} uses`,
     answer: "bare",
-    async run(request, { view, kube }, signal) {
+    async run(request, deps, signal) {
+      const { view, kube } = deps;
       const key = keyText(request);
-      if (!view.needs(request.node, kind, key)) throw refuse(request);
+      const may =
+        view.needs(request.node, kind, key) || (kind === "secret" && (await isOfVolume(request, deps, signal)));
+      if (!may) throw refuse(request);
       const objects = kind === "configMap" ? view.configMaps : view.secrets;
       const object: KubeObject | undefined = await objects.get(key, true, signal);
       // Asked once more for the API server's own words on why it is not there.
@@ -47,6 +53,32 @@ function queryNeeded(kind: "configMap" | "secret"): UpstreamHandler {
 
 export const queryConfigMap = queryNeeded("configMap");
 export const querySecret = queryNeeded("secret");
+
+/** Claims of one node that are looked through for a volume's secret. */
+const CLAIMS_MAX = 1_000;
+
+/** Whether a volume of a pod on the node names this Secret for its driver. Seldom asked: the edge keeps what it got. */
+async function isOfVolume({ node, key }: UpstreamRequest, { view, kube }: UpstreamDeps, signal: AbortSignal) {
+  const claims = new Set<string>();
+  for (const pod of view.podsOf(node))
+    for (const name of referencesOfKept(pod).claims) claims.add(`${pod.metadata?.namespace}/${name}`);
+  for (const claim of [...claims].slice(0, CLAIMS_MAX)) {
+    const [namespace = "", name = ""] = claim.split("/");
+    const bound = await kube.get(PERSISTENT_VOLUME_CLAIMS, { namespace, name }, signal).catch(ifNotFound);
+    if (bound?.spec?.volumeName === undefined) continue;
+    const volume = await kube.get(PERSISTENT_VOLUMES, { name: bound.spec.volumeName }, signal).catch(ifNotFound);
+    const { claimRef, csi } = volume?.spec ?? {};
+    if (claimRef?.uid !== bound.metadata?.uid) continue;
+    const secrets = [csi?.nodePublishSecretRef, csi?.nodeStageSecretRef, csi?.nodeExpandSecretRef];
+    if (secrets.some((secret) => secret?.name === key.name && secret.namespace === key.namespace)) return true;
+  }
+  return false;
+}
+
+function ifNotFound(error: unknown): undefined {
+  if (error instanceof KubeApiError && error.code === "NotFound") return undefined;
+  throw error;
+}
 
 export const queryVolumeClaim: UpstreamHandler = {
   may: "read a claim that a pod on it uses",

@@ -2,6 +2,7 @@ import { errorAnswer, objectAnswer, objectErrorAnswer, okAnswer, parseResource, 
 import { KubeApiError } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
 import { createSigningRequest, querySigningRequest } from "./csr-requests.ts";
+import { publishCsiNode, queryCsiDriver } from "./csi-requests.ts";
 import { createEvent, patchEvent, updateEvent } from "./event-requests.ts";
 import { createLease, queryLease, updateLease } from "./lease-requests.ts";
 import {
@@ -42,6 +43,8 @@ export const UPSTREAM_HANDLERS: ReadonlyMap<string, UpstreamHandler> = new Map([
   ["query persistentvolume", queryVolume],
   ["query persistentvolumeclaim", queryVolumeClaim],
   ["query volumeattachment", queryVolumeAttachment],
+  ["query csidriver", queryCsiDriver],
+  ["update csinode", publishCsiNode],
   ["query serviceaccounttoken", requestToken],
   ["insert lease", createLease],
   ["update lease", updateLease],

@@ -7,8 +7,11 @@ import {
   type Lease,
   type Node,
   type ObjectKey,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
   type Pod,
   type Secret,
+  type VolumeAttachment,
 } from "@kedge/kube";
 import {
   createEvent,
@@ -33,12 +36,14 @@ import type { EdgeBus } from "../edge-messages.ts";
 import { MessageApplier } from "./apply-message.ts";
 import { requireObject } from "./answered-object.ts";
 import { CloudRequests } from "./cloud-requests.ts";
+import { CsiObjects } from "./csi-objects.ts";
 import { DigestExchange } from "./digest-exchange.ts";
 import { LeaseWriter } from "./lease-writer.ts";
 import { MetaRepository } from "./meta-repository.ts";
 import { MetaStore } from "./meta-store.ts";
 import { PatchKeeper } from "./patch-keeper.ts";
 import { ReadThrough } from "./read-through.ts";
+import { StorageReads } from "./storage-reads.ts";
 import { TokenCache } from "./token-cache.ts";
 
 export interface MetaManagerConfig {
@@ -61,6 +66,8 @@ export class MetaManager extends Component {
   readonly #store: MetaStore;
   readonly #cloud: CloudRequests;
   readonly #reads: ReadThrough;
+  readonly #storage: StorageReads;
+  readonly #csi: CsiObjects;
   readonly #tokens: TokenCache;
   readonly #patches: PatchKeeper;
   readonly #leases: LeaseWriter;
@@ -77,6 +84,8 @@ export class MetaManager extends Component {
     this.#store = new MetaStore(repository, commits, bus, logger);
     this.#cloud = new CloudRequests(bus, config.remoteQueryTimeoutMs, logger);
     this.#reads = new ReadThrough(this.#store, this.#cloud);
+    this.#storage = new StorageReads(this.#store, this.#cloud);
+    this.#csi = new CsiObjects(this.#cloud, this.#storage);
     this.#tokens = new TokenCache(repository, commits, this.#cloud, { clock, logger });
     this.#patches = new PatchKeeper(repository, this.#store, commits, this.#cloud, logger);
     this.#leases = new LeaseWriter(bus, this.#cloud, logger);
@@ -110,6 +119,28 @@ export class MetaManager extends Component {
     handles.use(
       bus.handle("meta/getSecret", (key) => this.#reads.get("secret", key, this.signal) as Promise<Secret | undefined>),
     );
+    handles.use(
+      bus.handle(
+        "meta/getVolumeClaim",
+        (key) =>
+          this.#storage.get("persistentvolumeclaim", key, this.signal) as Promise<PersistentVolumeClaim | undefined>,
+      ),
+    );
+    handles.use(
+      bus.handle(
+        "meta/getVolume",
+        (key) => this.#storage.get("persistentvolume", key, this.signal) as Promise<PersistentVolume | undefined>,
+      ),
+    );
+    handles.use(
+      bus.handle(
+        "meta/getVolumeAttachment",
+        (key) => this.#storage.get("volumeattachment", key, this.signal) as Promise<VolumeAttachment | undefined>,
+      ),
+    );
+    handles.use(bus.handle("meta/getCsiDriver", ({ name }) => this.#csi.driver(name, this.signal)));
+    handles.use(bus.handle("meta/publishCsiNode", (csiNode, signal) => this.#csi.publish(csiNode, any(signal))));
+    handles.use(bus.listen("hub/connection", (connection) => this.#csi.note(connection)));
     handles.use(bus.handle("meta/requestToken", (question) => this.#tokens.get(question, this.signal)));
     handles.use(
       bus.handle(

@@ -23,7 +23,8 @@ const CLUSTER_RULES: PolicyRule[] = [
   rule("", ["serviceaccounts/token"], ["create"]),
   rule("", ["events"], ["create", "update", "patch"]),
   rule("", ["namespaces"], ["create"]), // its own, if that is not there
-  rule("storage.k8s.io", ["volumeattachments"], ["get"]),
+  rule("storage.k8s.io", ["volumeattachments", "csidrivers"], ["get"]),
+  rule("storage.k8s.io", ["csinodes"], ["get", "create", "update"]),
   rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
   rule("devices.kubeedge.io", ["devices", "devicemodels"], ["get", "list", "watch"]),
   rule("devices.kubeedge.io", ["devicestatuses"], ["get", "list", "watch", "create", "patch", "delete"]),

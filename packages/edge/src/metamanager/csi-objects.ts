@@ -1,0 +1,42 @@
+import type { CSIDriver, CSINode } from "@kedge/kube";
+import { publishCsiNode, readObjectResp } from "@kedge/protocol";
+import { requireObject } from "./answered-object.ts";
+import type { CloudRequests } from "./cloud-requests.ts";
+import { MetaError } from "./meta-error.ts";
+import type { StorageReads } from "./storage-reads.ts";
+
+/** What a stock cloud knows nothing of (W-24): CSI drivers' settings, and the node's list of drivers. */
+export class CsiObjects {
+  readonly #cloud: CloudRequests;
+  readonly #reads: StorageReads;
+  #connection: { readonly connected: boolean; readonly agreed?: boolean } = { connected: false };
+
+  constructor(cloud: CloudRequests, reads: StorageReads) {
+    this.#cloud = cloud;
+    this.#reads = reads;
+  }
+
+  /** What became of the connection to the cloud. */
+  note(connection: { readonly connected: boolean; readonly agreed?: boolean }): void {
+    this.#connection = connection;
+  }
+
+  /** @throws `NotSupported`: the cloud is a stock one. `NotConnected`, `Timeout`, KubeApiError */
+  async driver(name: string, signal: AbortSignal): Promise<CSIDriver | undefined> {
+    this.#requireOurs("CSIDriver objects");
+    return (await this.#reads.get("csidriver", { name }, signal)) as CSIDriver | undefined;
+  }
+
+  /** Makes the node's CSINode list these drivers. @throws as {@link driver} */
+  async publish(csiNode: CSINode, signal: AbortSignal): Promise<CSINode> {
+    this.#requireOurs("CSINode objects");
+    const reply = await this.#cloud.ask(publishCsiNode(csiNode), signal);
+    return requireObject(readObjectResp<CSINode>(reply.content), { name: csiNode.metadata?.name ?? "" });
+  }
+
+  /** A stock cloud does not answer at all: each question would wait for its time limit. */
+  #requireOurs(what: string): void {
+    const { connected, agreed = false } = this.#connection;
+    if (connected && !agreed) throw new MetaError(`this cloud does not know of ${what}`, { code: "NotSupported" });
+  }
+}

@@ -65,3 +65,33 @@ export {
   readDigestAnswer,
   readDigestQuestion,
 } from "./digest-messages.ts";
+export {
+  readTunnelFrame,
+  TUNNEL_DATA_BYTES_MAX,
+  TUNNEL_FRAME_BYTES_MAX,
+  TUNNEL_FRAME_DATA_BYTES_MAX,
+  TUNNEL_PATH,
+  TUNNEL_VERSION,
+  type TunnelFrame,
+  tunnelFrameHead,
+  TunnelFrameType,
+  TunnelHeader,
+  writeTunnelFrame,
+} from "./tunnel-frame.ts";
+export {
+  decodeTunnelConnect,
+  decodeTunnelEnd,
+  decodeTunnelResponse,
+  encodeTunnelConnect,
+  encodeTunnelEnd,
+  encodeTunnelResponse,
+  TUNNEL_MARK_BYTES_MAX,
+  TUNNEL_TARGET_HOST,
+  type TunnelConnect,
+  type TunnelEnd,
+  type TunnelEndCode,
+  type TunnelHeaders,
+  type TunnelResponse,
+  type TunnelResume,
+} from "./tunnel-connect.ts";
+export { decodeCredit, encodeCredit, ReceiveCredit, SendCredit, TUNNEL_WINDOW_BYTES } from "./tunnel-credit.ts";

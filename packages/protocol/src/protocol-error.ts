@@ -12,4 +12,7 @@ export class ProtocolError extends CodedError<
   | { readonly code: "InvalidContent"; readonly resource: string }
   | { readonly code: "BadCompression"; readonly bytes: number }
   | { readonly code: "BadControlFrame"; readonly kind: number; readonly bytes: number }
+  | { readonly code: "BadTunnelFrame"; readonly bytes: number }
+  | { readonly code: "BadTunnelConnect"; readonly member: string }
+  | { readonly code: "BadCredit"; readonly bytes: number }
 > {}

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RuntimeEvent } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
-import { Backoff, isAbort, toError, WakeUp } from "@kedge/runtime";
+import { Backoff, deferred, isAbort, toError, WakeUp } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
 import { endCgroup } from "../runtime/end-cgroup.ts";
 import { killPod } from "../runtime/kill-pod.ts";
@@ -58,6 +58,8 @@ export class PodWorker {
   #state: "running" | "terminating" | "terminated" = "running";
   /** Aborts when the pod shall end. */
   readonly #ending = new AbortController();
+  readonly #stopped = deferred();
+  #graceSecondsMax: number | undefined;
   /** Aborts a kill whose time was cut short. */
   #kill: { readonly graceSeconds: number | undefined; readonly life: AbortController } | undefined;
 
@@ -113,6 +115,27 @@ export class PodWorker {
     this.#orphan ||= orphan;
     this.#ending.abort();
     this.#wake.wake();
+  }
+
+  /**
+   * Ends the pod because the node must: it is evicted, or the node shuts down.
+   *
+   * @param graceSeconds what it gets at most.
+   * @returns resolves once nothing of it runs any more.
+   */
+  endFor(verdict: PodVerdict, graceSeconds: number): Promise<void> {
+    this.#verdict ??= verdict;
+    this.#graceSecondsMax = Math.min(this.#graceSecondsMax ?? graceSeconds, graceSeconds);
+    if (this.#kill !== undefined && graceSeconds < (this.#kill.graceSeconds ?? Number.POSITIVE_INFINITY))
+      this.#kill.life.abort();
+    this.#ending.abort();
+    this.#wake.wake();
+    return this.#stopped.promise;
+  }
+
+  /** What runs for it, as last looked at; `undefined` once it shall end. */
+  get active(): { readonly pod: Pod; readonly runtime: RuntimePod } | undefined {
+    return this.#mustEnd() || !this.#admitted ? undefined : { pod: this.pod, runtime: this.#runtime };
   }
 
   /** Something happened in the runtime, or to what the pod waits for. */
@@ -305,14 +328,17 @@ export class PodWorker {
     this.#deps.images.forget(this.uid);
     this.#deps.round.forget(this.uid);
     this.#state = "terminated";
+    this.#stopped.resolve();
   }
 
   /** `undefined`: the pod's own. */
   #graceSeconds(): number | undefined {
     if (this.#orphan) return ORPHAN_GRACE_SECONDS;
     const { deletionTimestamp, deletionGracePeriodSeconds } = this.#pod.metadata ?? {};
-    if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return undefined;
-    return Math.max(GRACE_SECONDS_MIN, deletionGracePeriodSeconds);
+    const asked = deletionTimestamp === undefined ? undefined : deletionGracePeriodSeconds;
+    if (asked === undefined && this.#graceSecondsMax === undefined) return undefined;
+    const most = this.#graceSecondsMax ?? Number.POSITIVE_INFINITY;
+    return Math.max(GRACE_SECONDS_MIN, Math.min(asked ?? most, most));
   }
 }
 

@@ -2,6 +2,7 @@ import type { RuntimeEvent } from "@kedge/cri";
 import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
 import type { RuntimePod } from "../runtime/runtime-pod.ts";
+import type { ActivePod } from "../eviction/measure-pods.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { admitPod } from "./admit-pod.ts";
 import { KeyedBackoff } from "./keyed-backoff.ts";
@@ -53,6 +54,16 @@ export class PodWorkers {
 
   pods(): Pod[] {
     return [...this.#workers.values()].map(({ pod }) => pod);
+  }
+
+  /** Those that shall run, with what the runtime last said of them. */
+  active(): ActivePod[] {
+    return [...this.#workers.values()].map(({ active }) => active).filter((active) => active !== undefined);
+  }
+
+  /** Ends a pod for the node's sake. @returns resolves once nothing of it runs any more. */
+  async endFor(uid: string, verdict: PodVerdict, graceSeconds: number): Promise<void> {
+    await this.#workers.get(uid)?.endFor(verdict, graceSeconds);
   }
 
   /** @returns whether somebody took it. */

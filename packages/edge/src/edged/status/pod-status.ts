@@ -12,6 +12,8 @@ export interface PodVerdict {
   readonly phase: "Failed" | "Succeeded";
   readonly reason: string;
   readonly message: string;
+  /** The node ended it for its own sake: the condition `DisruptionTarget` says so, too. */
+  readonly isDisruption?: boolean;
 }
 
 export interface StatusFacts extends ContainerFacts {
@@ -23,6 +25,7 @@ export interface StatusFacts extends ContainerFacts {
   readonly over: boolean;
 }
 
+const TERMINATED_BY_US = "TerminationByKubelet";
 const TERMINAL: readonly string[] = ["Succeeded", "Failed"];
 
 export function isTerminal(phase: string | undefined): boolean {
@@ -63,7 +66,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
     phase,
     ...(why?.reason !== undefined && { reason: why.reason }),
     ...(why?.message !== undefined && { message: why.message }),
-    conditions: [...podConditions(pod, conditionFacts, now), ...foreignConditions(before)],
+    conditions: [...podConditions(pod, conditionFacts, now), ...otherConditions(before, facts.verdict, now)],
     ...(facts.hostIPs[0] !== undefined && { hostIP: facts.hostIPs[0], hostIPs: facts.hostIPs.map((ip) => ({ ip })) }),
     ...(podIPs[0] !== undefined && { podIP: podIPs[0], podIPs: podIPs.map((ip) => ({ ip })) }),
     startTime: before.startTime ?? now,
@@ -81,8 +84,14 @@ function wasInitialized({ conditions = [] }: PodStatus): boolean {
   return conditions.some(({ type, status }) => type === "Initialized" && status === "True");
 }
 
-function foreignConditions({ conditions = [] }: PodStatus): PodCondition[] {
-  return conditions.filter(({ type }) => !OWN_CONDITIONS.includes(type));
+function otherConditions({ conditions = [] }: PodStatus, verdict: PodVerdict | undefined, now: string): PodCondition[] {
+  const foreign = conditions.filter(({ type }) => !OWN_CONDITIONS.includes(type));
+  if (verdict?.isDisruption !== true) return foreign;
+  const type = "DisruptionTarget";
+  const known = foreign.find((condition) => condition.type === type && condition.reason === TERMINATED_BY_US);
+  const { message } = verdict;
+  const ours = known ?? { type, status: "True", reason: TERMINATED_BY_US, message, lastTransitionTime: now };
+  return [...foreign.filter((condition) => condition.type !== type), ours];
 }
 
 /** A container of which all that is known is that it ran. */

@@ -16,7 +16,16 @@ declare module "kubernetes-types/core/v1.js" {
     stopSignal?: string;
   }
   interface ContainerStatus {
+    /** How the devices are that the container has, by resource. */
+    allocatedResourcesStatus?: { name: string; resources?: { resourceID: string; health?: string }[] }[];
     stopSignal?: string;
+  }
+  interface PodSpec {
+    /** What all containers may use together. */
+    resources?: ResourceRequirements;
+  }
+  interface NodeSystemInfo {
+    swap?: { capacity?: number };
   }
   interface PodCondition {
     observedGeneration?: number;

@@ -24,6 +24,11 @@ export interface EdgedConfig {
   readonly podPidsLimit: number;
   readonly cpuCfsQuota: boolean;
   readonly cpuCfsQuotaPeriodMs: number;
+  /** `singleProcessOOMKill`; cgroup v2 only. */
+  readonly singleProcessOomKill: boolean;
+  readonly swapBehavior: "NoSwap" | "LimitedSwap";
+  /** `memoryThrottlingFactor`, with the gate `MemoryQoS` on; else undefined. */
+  readonly memoryThrottlingFactor: number | undefined;
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   /** `resolvConf`: the host's; empty: none. */
@@ -39,6 +44,10 @@ export interface EdgedConfig {
    */
   readonly pullAlwaysFallsBackOffline: boolean;
   readonly maxPods: number;
+  /** `staticPodPath`: a folder of pods, or one file; empty: none. */
+  readonly staticPodPath: string;
+  /** `fileCheckFrequency` */
+  readonly fileCheckIntervalMs: number;
 }
 
 /** KubeEdge's defaults; tests and callers override what they need. */
@@ -58,6 +67,9 @@ export const EDGED_CONFIG_DEFAULTS: Omit<EdgedConfig, "nodeName"> = {
   podPidsLimit: -1,
   cpuCfsQuota: true,
   cpuCfsQuotaPeriodMs: 100,
+  singleProcessOomKill: false,
+  swapBehavior: "NoSwap",
+  memoryThrottlingFactor: undefined,
   clusterDns: [],
   clusterDomain: "cluster.local",
   resolvConfPath: "/etc/resolv.conf",
@@ -67,4 +79,6 @@ export const EDGED_CONFIG_DEFAULTS: Omit<EdgedConfig, "nodeName"> = {
   maxParallelImagePulls: undefined,
   pullAlwaysFallsBackOffline: false,
   maxPods: 110,
+  staticPodPath: "",
+  fileCheckIntervalMs: 20_000,
 };

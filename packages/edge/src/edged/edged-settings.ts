@@ -23,6 +23,9 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     podPidsLimit: kubelet.podPidsLimit,
     cpuCfsQuota: kubelet.cpuCFSQuota,
     cpuCfsQuotaPeriodMs: kubelet.cpuCFSQuotaPeriod,
+    singleProcessOomKill: kubelet.singleProcessOOMKill === true,
+    swapBehavior: kubelet.memorySwap.swapBehavior === "LimitedSwap" ? "LimitedSwap" : "NoSwap",
+    memoryThrottlingFactor: kubelet.featureGates?.["MemoryQoS"] === true ? kubelet.memoryThrottlingFactor : undefined,
     clusterDns: kubelet.clusterDNS ?? [],
     clusterDomain: kubelet.clusterDomain,
     resolvConfPath: kubelet.resolvConf,
@@ -31,6 +34,8 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     serializeImagePulls: kubelet.serializeImagePulls,
     maxParallelImagePulls: kubelet.maxParallelImagePulls,
     maxPods: kubelet.maxPods,
+    staticPodPath: kubelet.staticPodPath,
+    fileCheckIntervalMs: kubelet.fileCheckFrequency,
   };
 }
 

@@ -53,6 +53,8 @@ export class CgroupDirectories implements CgroupTree {
       const directory = join(mountPoint, path);
       const files = version === 2 ? v2Files(values) : v1Files(values, controllers);
       for (const [file, value] of files) await put(join(directory, file), value);
+      if (values.hugePages !== undefined && (version === 2 || controllers.includes("hugetlb")))
+        await limitHugePages(directory, version, values.hugePages);
     }
   }
 
@@ -101,8 +103,23 @@ export function v2Files(values: CgroupValues): [string, string][] {
     files.push(["cpu.max", `${quota} ${values.cpuPeriodUs ?? 100_000}`]);
   }
   if (values.memoryLimitBytes !== undefined) files.push(["memory.max", String(values.memoryLimitBytes)]);
+  if (values.memoryMinBytes !== undefined) files.push(["memory.min", String(values.memoryMinBytes)]);
   if (values.pidsMax !== undefined) files.push(["pids.max", String(values.pidsMax)]);
   return files;
+}
+
+/** Pages in use, and where the kernel counts them, pages reserved. A kernel without the controller has no such files. */
+async function limitHugePages(
+  directory: string,
+  version: 1 | 2,
+  limits: Readonly<Record<string, number>>,
+): Promise<void> {
+  const offered = new Set(await readdir(directory).catch(() => []));
+  for (const [size, bytes] of Object.entries(limits))
+    for (const kind of ["", "rsvd."]) {
+      const file = `hugetlb.${size}.${kind}${version === 2 ? "max" : "limit_in_bytes"}`;
+      if (offered.has(file)) await put(join(directory, file), String(bytes));
+    }
 }
 
 async function make(directory: string): Promise<void> {

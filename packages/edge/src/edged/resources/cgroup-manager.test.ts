@@ -79,24 +79,41 @@ test("writes version 2's files and enables the controllers that the kernel offer
     // A fixture: plain files where the kernel would put its own.
     for (const path of ["", "kubepods", "kubepods/burstable", "kubepods/besteffort"]) {
       mkdirSync(join(root, path), { recursive: true });
-      writeFileSync(join(root, path, "cgroup.controllers"), "cpuset cpu io memory pids rdma\n");
+      writeFileSync(join(root, path, "cgroup.controllers"), "cpuset cpu io memory hugetlb pids rdma\n");
       writeFileSync(join(root, path, "cgroup.subtree_control"), "\n");
+      writeFileSync(join(root, path, "hugetlb.2MB.max"), "max\n");
+      writeFileSync(join(root, path, "hugetlb.2MB.rsvd.max"), "max\n");
     }
+    mkdirSync(join(root, "system.slice"));
     const manager = new CgroupManager([{ version: 2, mountPoint: root, controllers: [] }], {
       driver: "cgroupfs",
       podPidsLimit: 50,
+      hugePageSizes: ["2MB"],
+      memoryQos: true,
     });
     const read = (path: string) => readFileSync(join(root, path), "utf8");
     assert.deepEqual(await manager.ensureRoot({ cpu: "2", memory: "1Gi" }), []);
     assert.equal(read("kubepods/cpu.weight"), "79");
     assert.equal(read("kubepods/memory.max"), String(1024 ** 3));
-    assert.equal(read("cgroup.subtree_control"), "+cpuset +cpu +io +memory +pids");
+    assert.equal(read("cgroup.subtree_control"), "+cpuset +cpu +io +memory +hugetlb +pids");
+    assert.equal(read("kubepods/burstable/hugetlb.2MB.max"), String(2 ** 62));
+    await manager.updateQos([pod("u1", guaranteed), pod("u2", burstable)]);
+    assert.equal(read("kubepods/memory.min"), String(96 * 1024 ** 2), "the class above promises what those below do");
+    assert.equal(read("kubepods/burstable/memory.min"), String(32 * 1024 ** 2));
+    await manager.limitExisting("/system.slice", { memoryLimitBytes: 1024, pidsMax: 9 });
+    assert.equal(read("system.slice/memory.max"), "1024");
+    await assert.rejects(manager.limitExisting("/absent", { pidsMax: 9 }), (error) =>
+      hasCode(error, "CgroupUnavailable"),
+    );
 
     assert.equal(await manager.ensurePod(pod("u1", guaranteed)), "/kubepods/podu1");
     assert.equal(read("kubepods/podu1/cpu.max"), "50000 100000");
     assert.equal(read("kubepods/podu1/cpu.weight"), "20");
     assert.equal(read("kubepods/podu1/memory.max"), String(64 * 1024 ** 2));
     assert.equal(read("kubepods/podu1/pids.max"), "50");
+    assert.equal(read("kubepods/podu1/memory.min"), String(64 * 1024 ** 2));
+    await manager.ensurePod(pod("u1", guaranteed), true);
+    assert.equal(read("kubepods/podu1/cpu.max"), "max 100000", "CPUs of its own are not rationed");
     assert.deepEqual(await manager.podUids(), ["u1"]);
 
     rmSync(join(root, "kubepods/memory.max"));
@@ -198,10 +215,22 @@ test("has systemd make slices, with every value", async () => {
     writeFileSync(systemctl, `#!/bin/sh\nprintf '%s\\n' "$*" >> ${log}\ncase "$*" in *besteffort*) exit 5;; esac\n`, {
       mode: 0o755,
     });
-    const hierarchies = [{ version: 2 as const, mountPoint: join(directory, "cgroup"), controllers: [] }];
+    const mountPoint = join(directory, "cgroup");
+    for (const path of ["", "kubepods.slice", "kubepods.slice/kubepods-pod1_2.slice"]) {
+      mkdirSync(join(mountPoint, path), { recursive: true });
+      writeFileSync(join(mountPoint, path, "cgroup.controllers"), "cpu memory hugetlb pids\n");
+      writeFileSync(join(mountPoint, path, "cgroup.subtree_control"), "cpu memory pids\n");
+    }
+    const hugePages = join(mountPoint, "kubepods.slice/kubepods-pod1_2.slice/hugetlb.2MB.max");
+    writeFileSync(hugePages, "max");
+    const hierarchies = [{ version: 2 as const, mountPoint, controllers: [] }];
     const slices = new SystemdSlices(hierarchies, systemctl);
-    const manager = new CgroupManager(hierarchies, { driver: "systemd" }, slices);
+    const manager = new CgroupManager(hierarchies, { driver: "systemd", hugePageSizes: ["2MB", "1GB"] }, slices);
     const parent = await manager.ensurePod(pod("1-2", guaranteed));
+    assert.equal(readFileSync(hugePages, "utf8"), "0", "systemd has no property for them");
+    const root = readFileSync(join(mountPoint, "kubepods.slice/cgroup.subtree_control"), "utf8");
+    assert.equal(root, "+hugetlb", "systemd does not hand down what it does not know");
+    rmSync(mountPoint, { recursive: true });
     await manager.removePod("1-2");
     assert.equal(parent, "/kubepods.slice/kubepods-pod1_2.slice");
     const accounting = "CPUAccounting=yes MemoryAccounting=yes TasksAccounting=yes";

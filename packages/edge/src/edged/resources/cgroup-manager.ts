@@ -3,13 +3,22 @@ import type { Pod } from "@kedge/kube";
 import { CgroupDirectories, type CgroupTree } from "./cgroup-directories.ts";
 import { CgroupError } from "./cgroup-error.ts";
 import { type CgroupHierarchy, parseCgroupHierarchies } from "./cgroup-hierarchies.ts";
-import { type CgroupDriver, cgroupPath, kubepodsCgroup, podCgroup, podElement, qosCgroup } from "./cgroup-names.ts";
+import {
+  type CgroupDriver,
+  cgroupPath,
+  existingCgroupPath,
+  kubepodsCgroup,
+  podCgroup,
+  podElement,
+  qosCgroup,
+} from "./cgroup-names.ts";
 import {
   burstableCpuShares,
   type CgroupOptions,
   type CgroupValues,
   milliCpuToShares,
   podCgroupValues,
+  qosMemoryBytes,
 } from "./cgroup-values.ts";
 import type { QosClass } from "./qos-class.ts";
 import { SystemdSlices } from "./systemd-slices.ts";
@@ -25,7 +34,12 @@ export interface CgroupManagerOptions extends CgroupOptions {
 export interface PodsLimit {
   readonly cpu?: string | undefined;
   readonly memory?: string | undefined;
+  /** Processes and threads. */
+  readonly pid?: string | undefined;
 }
+
+/** As far as it matters, no limit of huge pages: a kubelet's. */
+const HUGE_PAGES_UNBOUNDED_BYTES = 2 ** 62;
 
 const CLASSES: readonly QosClass[] = ["Guaranteed", "Burstable", "BestEffort"];
 
@@ -64,7 +78,7 @@ export class CgroupManager {
    *   same, but nothing keeps them from what the node needs itself. To be logged.
    * @throws CgroupError when there can be no tree.
    */
-  async ensureRoot({ cpu, memory }: PodsLimit): Promise<CgroupError[]> {
+  async ensureRoot({ cpu, memory, pid }: PodsLimit): Promise<CgroupError[]> {
     const root = this.#path(kubepodsCgroup(this.#options.cgroupRoot));
     await this.#tree.ensure(root);
     for (const qosClass of CLASSES) await this.#tree.ensure(this.#path(this.#qos(qosClass)));
@@ -79,16 +93,27 @@ export class CgroupManager {
     };
     if (cpu !== undefined) await limit(root, { cpuShares: milliCpuToShares(quantityMilli(cpu)) });
     if (memory !== undefined) await limit(root, { memoryLimitBytes: quantityValue(memory) });
+    if (pid !== undefined) await limit(root, { pidsMax: quantityValue(pid) });
+    const hugePages = this.#unboundedHugePages();
+    for (const qosClass of CLASSES) await limit(this.#path(this.#qos(qosClass)), hugePages);
     await limit(this.#path(this.#qos("BestEffort")), { cpuShares: milliCpuToShares(0) });
     await this.updateQos([]);
     return failures;
   }
 
-  /** Makes the pod's cgroup with its limits. @returns the sandbox' `cgroup_parent`. */
-  async ensurePod(pod: Pod): Promise<string> {
+  /**
+   * Makes the pod's cgroup with its limits.
+   *
+   * @param unlimitedCpu it has CPUs of its own, which it may use to the full.
+   * @returns the sandbox' `cgroup_parent`.
+   */
+  async ensurePod(pod: Pod, unlimitedCpu = false): Promise<string> {
     const path = this.cgroupParentOf(pod);
     await this.#tree.ensure(path);
-    await this.#tree.write(path, podCgroupValues(pod, this.#options));
+    const { memoryQos = false } = this.#options;
+    const cpuCfsQuota = this.#options.cpuCfsQuota !== false && !unlimitedCpu;
+    const options = { ...this.#options, cpuCfsQuota, memoryQos: memoryQos && this.version === 2 };
+    await this.#tree.write(path, podCgroupValues(pod, options));
     return path;
   }
 
@@ -96,12 +121,28 @@ export class CgroupManager {
     return this.#path(podCgroup(pod, this.#options.cgroupRoot));
   }
 
-  /** Gives the Burstable class the shares of its pods. @param pods all that run here. */
+  /** Gives the Burstable class the shares of its pods, and both classes the memory that is theirs. @param pods all here. */
   async updateQos(pods: Iterable<Pod>): Promise<void> {
-    const shares = burstableCpuShares(pods);
-    if (shares === this.#burstableShares) return;
-    await this.#tree.write(this.#path(this.#qos("Burstable")), { cpuShares: shares });
-    this.#burstableShares = shares;
+    const all = [...pods];
+    const shares = burstableCpuShares(all);
+    if (shares !== this.#burstableShares) {
+      await this.#tree.write(this.#path(this.#qos("Burstable")), { cpuShares: shares });
+      this.#burstableShares = shares;
+    }
+    if (this.#options.memoryQos !== true || this.version !== 2) return;
+    const { guaranteed, burstable } = qosMemoryBytes(all);
+    // The class above must be promised what those below are.
+    await this.#tree.write(this.#path(this.#qos("Guaranteed")), { memoryMinBytes: guaranteed + burstable });
+    await this.#tree.write(this.#path(this.#qos("Burstable")), { memoryMinBytes: burstable });
+  }
+
+  /**
+   * Limits a cgroup that is there already, such as the machine's own services': `systemReservedCgroup`.
+   *
+   * @throws CgroupError `CgroupUnavailable` when it is not there.
+   */
+  async limitExisting(name: string, values: CgroupValues): Promise<void> {
+    await this.#tree.write(existingCgroupPath(name, this.#options.driver), values);
   }
 
   /** Removes what is left of a pod, whichever its class; kills nothing. @throws CgroupError `CgroupBusy` */
@@ -135,6 +176,11 @@ export class CgroupManager {
     await this.#tree.remove(this.#path(kubepods));
     for (let length = kubepods.length - 1; length > 0; length -= 1)
       if (!(await this.#tree.removeIfEmpty(this.#path(kubepods.slice(0, length))))) return;
+  }
+
+  #unboundedHugePages(): CgroupValues {
+    const sizes = this.#options.hugePageSizes ?? [];
+    return { hugePages: Object.fromEntries(sizes.map((size) => [size, HUGE_PAGES_UNBOUNDED_BYTES])) };
   }
 
   #qos(qosClass: QosClass) {

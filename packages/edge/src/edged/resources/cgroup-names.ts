@@ -39,3 +39,13 @@ export function cgroupPath(name: CgroupName, driver: CgroupDriver): string {
   const escaped = name.map((element) => element.replaceAll("-", "_"));
   return `/${escaped.map((_, index) => `${escaped.slice(0, index + 1).join("-")}.slice`).join("/")}`;
 }
+
+/** A cgroup that the administrator names: `/system.slice`, or with the systemd driver `/system`. */
+export function existingCgroupPath(name: string, driver: CgroupDriver): string {
+  const elements = name
+    .split("/")
+    .filter((element) => element !== "")
+    .map(safeName);
+  const isSlice = elements.at(-1)?.endsWith(".slice") === true;
+  return cgroupPath(elements, isSlice ? "cgroupfs" : driver);
+}

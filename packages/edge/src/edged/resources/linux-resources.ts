@@ -1,14 +1,24 @@
 import { readdirSync } from "node:fs";
 import type { LinuxContainerResources } from "@kedge/cri";
 import type { Container, Pod } from "@kedge/kube";
-import { CFS_PERIOD_DEFAULT_US, milliCpuToQuotaUs, milliCpuToShares, milliOf, valueOf } from "./cgroup-values.ts";
-import { amountsOf, isSidecar, podLimits, podRequests } from "./pod-resources.ts";
+import {
+  CFS_PERIOD_DEFAULT_US,
+  hugePagesResource,
+  milliCpuToQuotaUs,
+  milliCpuToShares,
+  milliOf,
+  valueOf,
+} from "./cgroup-values.ts";
+import { amountsOf, containerLimit, isSidecar, podLevelResources, podLimits, podRequests } from "./pod-resources.ts";
 import { isCriticalPod, qosClassOf } from "./qos-class.ts";
 import { divideUp, parseNano } from "./quantity.ts";
+import { type SwapBehavior, swapBytes } from "./swap.ts";
 
 const OOM_GUARANTEED = -997;
 const OOM_BEST_EFFORT = 1000;
 const NODE_CRITICAL_CLASS = "system-node-critical";
+/** The kernel rounds to its own pages anyway. */
+const PAGE_BYTES = 4096;
 
 /** A plain object, not a message made by the generated code. */
 export type LinuxResources = Extract<LinuxContainerResources, { $typeName?: never }>;
@@ -22,25 +32,79 @@ export interface LinuxResourcesOptions {
   readonly cpuCfsPeriodUs?: number;
   /** As {@link hugePageSizes} gives them; each is limited to 0 unless the container asks for it. */
   readonly hugePageSizes?: readonly string[];
-  /** On cgroup v2, one killed process takes the container down unless this is true. */
+  /** `singleProcessOOMKill`: on cgroup v2, one killed process takes the container down unless this is true. */
   readonly singleProcessOomKill?: boolean;
-  /** Whether cgroup v2 can limit swap; then containers get none. */
+  /** Whether the kernel can limit swap; without, nothing is said of it. */
   readonly swapController?: boolean;
+  /** Default `NoSwap`. */
+  readonly swapBehavior?: SwapBehavior;
+  readonly swapCapacityBytes?: number;
+  /** The gate `MemoryQoS`, on cgroup v2 only. */
+  readonly memoryQos?: MemoryQos | undefined;
+}
+
+/** A container that comes near its limit is slowed down, rather than killed. */
+export interface MemoryQos {
+  /** `memoryThrottlingFactor`: where between request and limit that begins. */
+  readonly throttlingFactor: number;
+  /** What the node gives to pods: the limit of those without. */
+  readonly allocatableBytes: number;
+}
+
+/** What the CPU manager decides for one container. */
+export interface ContainerCpus {
+  /** As cpuset(7) writes it: `0-3,6`; undefined: any. */
+  readonly cpuset?: string | undefined;
+  /** They are its own: it may use them to the full. */
+  readonly exclusive?: boolean | undefined;
 }
 
 /** Resources of one container as the runtime wants them. */
-export function linuxResources(pod: Pod, container: Container, options: LinuxResourcesOptions): LinuxResources {
-  const requests = amountsOf(container.resources?.requests);
-  const limits = amountsOf(container.resources?.limits);
-  const memory = valueOf(limits.get("memory"));
+export function linuxResources(
+  pod: Pod,
+  container: Container,
+  options: LinuxResourcesOptions,
+  cpus: ContainerCpus = {},
+): LinuxResources {
+  const request = amountsOf(container.resources?.requests).get("cpu");
+  const memory = valueOf(containerLimit(pod, container, "memory"));
+  const resources = cpuAndMemory(request, containerLimit(pod, container, "cpu"), memory, options);
+  const unified = {
+    ...resources.unified,
+    ...(options.swapController === true && options.cgroupVersion === 2 && swapLimit(pod, container, options)),
+    ...(options.memoryQos !== undefined && options.cgroupVersion === 2 && memoryQos(container, options.memoryQos)),
+  };
   return {
-    ...cpuAndMemory(requests.get("cpu"), limits.get("cpu"), memory, options),
+    ...resources,
+    ...(cpus.exclusive === true && resources.cpuQuota !== undefined && { cpuQuota: -1n }),
+    ...(cpus.cpuset !== undefined && { cpusetCpus: cpus.cpuset }),
     oomScoreAdj: BigInt(oomScoreAdj(pod, container, options.memoryCapacityBytes)),
     hugepageLimits: (options.hugePageSizes ?? []).map((pageSize) => ({
       pageSize,
-      limit: BigInt(valueOf(limits.get(`hugepages-${pageSize.replace("B", "i")}`))),
+      limit: BigInt(valueOf(containerLimit(pod, container, hugePagesResource(pageSize)))),
     })),
-    ...(options.swapController === true && memory > 0 && { memorySwapLimitInBytes: BigInt(memory) }),
+    // Of memory and swap together: as much as of memory alone.
+    ...(options.swapController === true &&
+      options.cgroupVersion === 1 &&
+      memory > 0 && { memorySwapLimitInBytes: BigInt(memory) }),
+    ...(Object.keys(unified).length > 0 && { unified }),
+  };
+}
+
+function swapLimit(pod: Pod, container: Container, options: LinuxResourcesOptions): Record<string, string> {
+  const { swapBehavior: behavior = "NoSwap", swapCapacityBytes = 0 } = options;
+  return { "memory.swap.max": String(swapBytes(pod, container, { ...options, behavior, swapCapacityBytes })) };
+}
+
+/** @see the enhancement "memory QoS": request + factor × (limit − request), in whole pages. */
+function memoryQos(container: Container, { throttlingFactor, allocatableBytes }: MemoryQos): Record<string, string> {
+  const request = valueOf(amountsOf(container.resources?.requests).get("memory"));
+  const limit = valueOf(amountsOf(container.resources?.limits).get("memory"));
+  const most = limit > 0 ? limit : allocatableBytes;
+  const high = Math.floor((request + (most - request) * throttlingFactor) / PAGE_BYTES) * PAGE_BYTES;
+  return {
+    ...(request > 0 && { "memory.min": String(request) }),
+    ...(request !== limit && high > request && { "memory.high": String(high) }),
   };
 }
 
@@ -65,12 +129,13 @@ export function oomScoreAdj(pod: Pod, container: Container, memoryCapacityBytes:
   if (qosClass === "Guaranteed") return OOM_GUARANTEED;
   if (qosClass === "BestEffort" || memoryCapacityBytes <= 0) return OOM_BEST_EFFORT;
 
-  let score = scoreFor(memoryRequest(container), memoryCapacityBytes);
+  const spare = spareMemoryRequest(pod);
+  let score = scoreFor(memoryRequest(container) + spare, memoryCapacityBytes);
   const initContainers = pod.spec?.initContainers ?? [];
   if (isSidecar(container) && initContainers.some(({ name }) => name === container.name)) {
     // A sidecar must not die before the containers that it serves.
-    const least = (pod.spec?.containers ?? []).map(memoryRequest).reduce((a, b) => (a < b ? a : b));
-    score = Math.min(score, scoreFor(least, memoryCapacityBytes));
+    const least = Math.min(...(pod.spec?.containers ?? []).map(memoryRequest));
+    score = Math.min(score, scoreFor(least + spare, memoryCapacityBytes));
   }
   return Math.min(OOM_BEST_EFFORT - 1, Math.max(1000 + OOM_GUARANTEED, score));
 }
@@ -111,6 +176,16 @@ function cpuAndMemory(
 function memoryRequest(container: Container): number {
   const request = container.resources?.requests?.["memory"];
   return request === undefined ? 0 : Number(divideUp(parseNano(request), 1_000_000_000n));
+}
+
+/** Each container's share of what the pod requests beyond its containers. */
+function spareMemoryRequest(pod: Pod): number {
+  const ofPod = valueOf(amountsOf(podLevelResources(pod)?.requests).get("memory"));
+  if (ofPod === 0) return 0;
+  const { containers = [], initContainers = [] } = pod.spec ?? {};
+  const options = { excludeOverhead: true, excludePodLevel: true };
+  const ofContainers = valueOf(podRequests(pod, options).get("memory"));
+  return Math.trunc((ofPod - ofContainers) / (containers.length + initContainers.length));
 }
 
 function scoreFor(requestBytes: number, capacityBytes: number): number {

@@ -1,17 +1,23 @@
-import type { Container, Pod } from "@kedge/kube";
+import type { Container, Pod, ResourceRequirements } from "@kedge/kube";
 import { parseNano } from "./quantity.ts";
 
 /** Resource name → billionths of its unit. */
 export type Amounts = ReadonlyMap<string, bigint>;
 
 type ResourceList = Readonly<Record<string, string>> | undefined;
+
 type Bound = "requests" | "limits";
 
 export interface PodResourcesOptions {
   readonly excludeOverhead?: boolean;
+  /** Of the containers alone, whatever the pod says for itself. */
+  readonly excludePodLevel?: boolean;
 }
 
-/** What a pod asks for: the larger of what runs together and of what its init containers need, plus overhead. */
+/**
+ * What a pod asks for: what it says itself in `spec.resources`, else the larger of what runs together and of what its init
+ * containers need; plus overhead.
+ */
 export function podRequests(pod: Pod, options: PodResourcesOptions = {}): Amounts {
   return podAmounts(pod, "requests", options);
 }
@@ -35,6 +41,28 @@ export function amountsOf(list: ResourceList): Map<string, bigint> {
   return new Map(Object.entries(list ?? {}).map(([name, quantity]) => [name, parseNano(quantity)]));
 }
 
+/** Undefined when the pod says nothing of cpu, memory or huge pages for itself. */
+export function podLevelResources({ spec }: Pod): ResourceRequirements | undefined {
+  const resources = spec?.resources;
+  const named = [...Object.keys(resources?.requests ?? {}), ...Object.keys(resources?.limits ?? {})];
+  return named.some(isPodLevel) ? resources : undefined;
+}
+
+/** What a container may use when it sets no limit of its own: the pod's, if that has one. */
+export function containerLimit(pod: Pod, container: Container, resource: string): bigint | undefined {
+  const own = amountsOf(container.resources?.limits).get(resource) ?? 0n;
+  const limit = own > 0n ? own : amountsOf(podLevelResources(pod)?.limits).get(resource);
+  return limit !== undefined && limit > 0n ? limit : undefined;
+}
+
+export function isHugePages(resource: string): boolean {
+  return resource.startsWith("hugepages-");
+}
+
+function isPodLevel(resource: string): boolean {
+  return resource === "cpu" || resource === "memory" || isHugePages(resource);
+}
+
 function podAmounts(pod: Pod, bound: Bound, options: PodResourcesOptions): Amounts {
   const together = new Map<string, bigint>();
   for (const container of pod.spec?.containers ?? []) add(together, amountsOf(container.resources?.[bound]));
@@ -55,6 +83,8 @@ function podAmounts(pod: Pod, bound: Bound, options: PodResourcesOptions): Amoun
     }
   }
   raise(together, initMost);
+  const ofPod = options.excludePodLevel === true ? undefined : podLevelResources(pod)?.[bound];
+  for (const [name, amount] of amountsOf(ofPod)) if (isPodLevel(name)) together.set(name, amount);
 
   if (options.excludeOverhead !== true) {
     for (const [name, amount] of amountsOf(pod.spec?.overhead)) {

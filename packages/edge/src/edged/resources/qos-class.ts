@@ -1,5 +1,5 @@
 import type { Pod } from "@kedge/kube";
-import { amountsOf } from "./pod-resources.ts";
+import { amountsOf, podLevelResources } from "./pod-resources.ts";
 
 export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
 
@@ -8,7 +8,7 @@ const SYSTEM_CRITICAL_PRIORITY_MIN = 2_000_000_000;
 
 /**
  * How much a pod can rely on its resources. Guaranteed: every container has cpu and memory limits that equal its
- * requests; BestEffort: none asks for anything. A class that the pod's status names already never changes.
+ * requests; BestEffort: none asks for anything. A pod with `spec.resources` is judged by those alone. A class that the pod's status names already never changes.
  */
 export function qosClassOf(pod: Pod): QosClass {
   const known = pod.status?.qosClass;
@@ -17,9 +17,12 @@ export function qosClassOf(pod: Pod): QosClass {
   const requests = new Map<string, bigint>();
   const limits = new Map<string, bigint>();
   let guaranteed = true;
-  for (const container of [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]) {
-    collect(requests, container.resources?.requests);
-    const limited = collect(limits, container.resources?.limits);
+  // What the pod says for itself counts in place of what its containers say.
+  const podLevel = podLevelResources(pod);
+  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+  for (const resources of podLevel === undefined ? containers.map((one) => one.resources) : [podLevel]) {
+    collect(requests, resources?.requests);
+    const limited = collect(limits, resources?.limits);
     if (!limited.has("cpu") || !limited.has("memory")) guaranteed = false;
   }
   if (requests.size === 0 && limits.size === 0) return "BestEffort";

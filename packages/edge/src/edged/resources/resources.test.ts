@@ -192,9 +192,13 @@ test("a cpu limit alone is the request, too; on cgroup v2 the whole container di
   const options = { ...machine, cgroupVersion: 2 as const, swapController: true };
   const resources = linuxResources(pod([first]), first, options);
   assert.equal(resources.cpuShares, 2048n);
-  assert.deepEqual(resources.unified, { "memory.oom.group": "1" });
-  assert.equal(resources.memorySwapLimitInBytes, BigInt(GIB));
-  assert.equal(linuxResources(pod([first]), first, { ...options, singleProcessOomKill: true }).unified, undefined);
+  assert.deepEqual(resources.unified, { "memory.oom.group": "1", "memory.swap.max": "0" });
+  assert.equal(resources.memorySwapLimitInBytes, undefined);
+  const single = linuxResources(pod([first]), first, { ...options, singleProcessOomKill: true });
+  assert.deepEqual(single.unified, { "memory.swap.max": "0" });
+  const onV1 = linuxResources(pod([first]), first, { ...machine, swapController: true });
+  assert.equal(onV1.memorySwapLimitInBytes, BigInt(GIB), "memory and swap together: no swap");
+  assert.equal(onV1.unified, undefined);
 });
 
 test("the sandbox' resources are the pod's without overhead", () => {

@@ -29,12 +29,15 @@ export class SystemdSlices implements CgroupTree {
   /** Slices above are started with it. @throws CgroupError */
   async ensure(path: string): Promise<void> {
     await this.#call(path, ["start", "--", basename(path)]);
+    await this.#directories.ensure(path); // systemd makes it only where it has a controller of its own
   }
 
   async write(path: string, values: CgroupValues): Promise<void> {
     const properties = sliceProperties(values, this.#version);
     if (properties.length > 0)
       await this.#call(path, ["set-property", "--runtime", "--", basename(path), ...ACCOUNTING, ...properties]);
+    const { hugePages } = values;
+    if (hugePages !== undefined) await this.#directories.write(path, { hugePages }); // there is no property for them
   }
 
   /** Unlike a directory, a slice that is stopped takes its processes with it. */
@@ -74,7 +77,14 @@ export class SystemdSlices implements CgroupTree {
 
 /** As systemd.resource-control(5) spells them. */
 export function sliceProperties(values: CgroupValues, version: 1 | 2): string[] {
-  const { cpuShares, cpuQuotaUs, cpuPeriodUs = CFS_PERIOD_DEFAULT_US, memoryLimitBytes, pidsMax } = values;
+  const {
+    cpuShares,
+    cpuQuotaUs,
+    cpuPeriodUs = CFS_PERIOD_DEFAULT_US,
+    memoryLimitBytes,
+    memoryMinBytes,
+    pidsMax,
+  } = values;
   const properties: string[] = [];
   if (cpuShares !== undefined)
     properties.push(version === 1 ? `CPUShares=${cpuShares}` : `CPUWeight=${sharesToWeight(cpuShares)}`);
@@ -85,6 +95,7 @@ export function sliceProperties(values: CgroupValues, version: 1 | 2): string[] 
     );
   if (memoryLimitBytes !== undefined)
     properties.push(version === 1 ? `MemoryLimit=${memoryLimitBytes}` : `MemoryMax=${memoryLimitBytes}`);
+  if (version === 2 && memoryMinBytes !== undefined) properties.push(`MemoryMin=${memoryMinBytes}`);
   if (pidsMax !== undefined) properties.push(`TasksMax=${pidsMax}`);
   return properties;
 }

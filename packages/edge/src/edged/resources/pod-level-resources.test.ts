@@ -81,6 +81,7 @@ for (const { name, resources, unified } of throttled)
     const container = { name: "a", resources };
     const memoryQos = { throttlingFactor: 0.9, allocatableBytes: 4 * GIB };
     const given: Pod = { metadata: { name: "p" }, spec: { containers: [container] } };
+    assert.deepEqual(linuxResources(given, container, { ...machine, memoryQos }).unified, unified);
     const onV1 = linuxResources(given, container, { ...machine, cgroupVersion: 1, memoryQos });
     assert.equal(onV1.unified, undefined, "version 1 has no such files");
   });

@@ -7,6 +7,8 @@ import type { Pod } from "@kedge/kube";
 import { linuxResources } from "./linux-resources.ts";
 import { hasSwapController, swapBytes, type SwapFacts, swapCapacityBytes } from "./swap.ts";
 
+type List = Record<string, string>;
+
 const GIB = 1024 ** 3;
 const facts: SwapFacts = {
   behavior: "LimitedSwap",
@@ -15,7 +17,7 @@ const facts: SwapFacts = {
   swapCapacityBytes: 8 * GIB,
 };
 
-function pod(requests: object, limits: object, spec: Partial<NonNullable<Pod["spec"]>> = {}): Pod {
+function pod(requests: List, limits: List, spec: Partial<NonNullable<Pod["spec"]>> = {}): Pod {
   return {
     metadata: { name: "p", uid: "u" },
     spec: { containers: [{ name: "a", resources: { requests, limits } }], ...spec },

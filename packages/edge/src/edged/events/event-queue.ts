@@ -1,0 +1,77 @@
+import type { Event } from "@kedge/kube";
+import { type Clock, type Logger, toError } from "@kedge/runtime";
+import type { EdgeBus } from "../../edge-messages.ts";
+import { TokenBucket } from "../token-bucket.ts";
+import type { CorrelatedEvent } from "./event-correlator.ts";
+
+/** Events that wait to be handed on; more drop the oldest. Once handed on they are on disk until the cloud has them. */
+const EVENTS_WAITING_MAX = 512;
+
+export interface EventQueueDeps {
+  readonly bus: EdgeBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface EventRate {
+  /** `eventRecordQPS`; 0: as many as there are. */
+  readonly perSecond: number;
+  /** `eventBurst` */
+  readonly burst: number;
+}
+
+/** Hands events on one after the other. What changes while it still waits is told once, as it then is. */
+export class EventQueue {
+  readonly #deps: EventQueueDeps;
+  readonly #signal: AbortSignal;
+  readonly #rate: TokenBucket;
+  readonly #waiting = new Map<string, CorrelatedEvent>();
+  #sending = false;
+
+  constructor(rate: EventRate, deps: EventQueueDeps, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#signal = signal;
+    this.#rate = new TokenBucket(rate.perSecond, rate.burst, deps.clock);
+  }
+
+  push({ operation, event }: CorrelatedEvent): void {
+    const name = `${event.metadata.namespace}/${event.metadata.name}`;
+    const before = this.#waiting.get(name);
+    this.#waiting.set(name, { operation: before?.operation ?? operation, event }); // keeps its place
+    if (this.#waiting.size > EVENTS_WAITING_MAX)
+      for (const oldest of this.#waiting.keys()) {
+        this.#waiting.delete(oldest);
+        break;
+      }
+    if (!this.#sending) void this.#send();
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true;
+    const { bus, clock, logger } = this.#deps;
+    try {
+      for (const [name, waiting] of this.#waiting) {
+        this.#waiting.delete(name);
+        try {
+          for (let ms = this.#rate.take(); ms > 0; ms = this.#rate.take()) await clock.sleep(ms, this.#signal);
+          await bus.request("meta/sendEvent", requestOf(waiting), this.#signal);
+        } catch (error) {
+          if (this.#signal.aborted) return;
+          logger.debug({ error: toError(error) }, "event not sent");
+        }
+      }
+    } finally {
+      this.#sending = false;
+    }
+  }
+}
+
+function requestOf({ operation, event }: CorrelatedEvent): {
+  operation: "insert" | "patch";
+  event: Event;
+  patch?: string;
+} {
+  if (operation === "insert") return { operation, event };
+  const { count, lastTimestamp, message } = event;
+  return { operation, event, patch: JSON.stringify({ count, lastTimestamp, message }) };
+}

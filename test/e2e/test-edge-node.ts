@@ -41,8 +41,10 @@ export class TestEdgeNode implements AsyncDisposable {
   readonly kubelet: string;
   /** The folder of static pods. */
   readonly manifests: string;
+  /** Where the agent makes its pods' cgroups. */
+  readonly cgroup: string;
+  readonly podLogs: string;
   readonly #config: string;
-  readonly #cgroup: string;
   readonly #logFile: string;
   readonly #enter: readonly string[];
   #program: EdgeProgram;
@@ -56,7 +58,8 @@ export class TestEdgeNode implements AsyncDisposable {
     this.kubelet = join(containerd.root, "kubelet");
     this.manifests = join(containerd.root, "manifests");
     this.#config = join(containerd.root, "edgecore.yaml");
-    this.#cgroup = `/kedge-test-${containerd.bridge}`;
+    this.cgroup = `/kedge-test-${containerd.bridge}`;
+    this.podLogs = join(containerd.root, "pod-logs");
     this.#logFile = join(containerd.root, "edgecore.log");
     this.#enter = [...(options.enter ?? []), ...inNetns(options.netns, [])];
     this.#program = options.program ?? OUR_EDGE;
@@ -76,7 +79,7 @@ export class TestEdgeNode implements AsyncDisposable {
     const ports = { mqtt: await freePort(), health: await freePort() };
     const node = scope.use(new TestEdgeNode(options, containerd, ports));
     await node.#writeConfig(cloud, options, ports);
-    if (options.program !== undefined) await makeCgroup(node.#cgroup); // ours makes it itself
+    if (options.program !== undefined) await makeCgroup(node.cgroup); // ours makes it itself
     await node.startAgent();
     scope.move();
     return node;
@@ -102,9 +105,9 @@ export class TestEdgeNode implements AsyncDisposable {
           tailoredKubeletConfig: {
             containerRuntimeEndpoint: this.containerd.endpoint,
             imageServiceEndpoint: this.containerd.endpoint,
-            podLogsDir: at("pod-logs"),
+            podLogsDir: this.podLogs,
             staticPodPath: this.manifests,
-            cgroupRoot: this.#cgroup,
+            cgroupRoot: this.cgroup,
             readOnlyPort: ports.health,
             volumePluginDir: at("volume-plugins"),
             makeIPTablesUtilChains: false,
@@ -188,12 +191,12 @@ export class TestEdgeNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#agent?.[Symbol.asyncDispose]();
     await this.containerd[Symbol.asyncDispose]();
-    await removeCgroups(this.#cgroup);
+    await removeCgroups(this.cgroup);
   }
 }
 
 /** In every hierarchy of this machine. */
-async function makeCgroup(cgroup: string): Promise<void> {
+export async function makeCgroup(cgroup: string): Promise<void> {
   const hierarchies = await readdir(CGROUPS, { withFileTypes: true });
   for (const { name } of hierarchies.filter((entry) => entry.isDirectory()))
     await mkdir(join(CGROUPS, name, cgroup), { recursive: true });

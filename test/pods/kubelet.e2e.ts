@@ -1,0 +1,6 @@
+/** The suite holds for a stock kubelet: that is what makes it the truth. */
+import { THEMES } from "./cases/all.ts";
+import { missingKubelet, startKubelet } from "./kubelet-target.ts";
+import { describeCases } from "./run-theme.ts";
+
+describeCases("pods on a stock kubelet", THEMES, () => startKubelet("kubelet-pods"), missingKubelet());

@@ -13,3 +13,7 @@ export {
   type WebSocketServerOptions,
 } from "./websocket-server.ts";
 export type { TlsIdentity } from "./tls-options.ts";
+export { TunnelError } from "./tunnel-error.ts";
+export { TunnelConnection } from "./tunnel-connection.ts";
+export { TUNNEL_SESSIONS_MAX, TunnelLink, type TunnelConnectType, type TunnelLinkOptions } from "./tunnel-link.ts";
+export { connectTunnel, type ConnectTunnelOptions } from "./connect-tunnel.ts";

@@ -76,6 +76,12 @@ export type EdgeMessages = {
   /** Never stored; dropped with a log line when the cloud is away and the queue is full. */
   "meta/sendEvent": { request: { operation: "insert" | "patch"; event: Event; patch?: string }; reply: void };
 
+  /** How many pods run from files of `staticPodPath`, and what is wrong with others. */
+  "edged/staticPods": {
+    request: Record<never, never>;
+    reply: { pods: number; problems: { path: string; message: string }[] };
+  };
+
   /** A message of group `twin` from the cloud: membership, confirmation. */
   "twin/downstream": { request: Message; reply: void };
   /** A Device or DeviceModel was stored or removed. At its start DeviceTwin asks `meta/list`. */

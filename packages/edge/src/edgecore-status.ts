@@ -18,7 +18,7 @@ interface LastError {
 }
 
 export interface AgentCheck {
-  readonly name: "certificate" | "cloud" | "node" | "runtime" | "database";
+  readonly name: "certificate" | "cloud" | "node" | "runtime" | "staticPods" | "database";
   readonly ok: boolean;
   readonly detail: string;
 }
@@ -44,6 +44,8 @@ export interface AgentStatusDocument {
 }
 
 const RUNTIME_ANSWER_MS = 2_000;
+/** Bad files of static pods that a status names; the log has all. */
+const PROBLEMS_SHOWN_MAX = 5;
 
 /** Where an agent that gave up leaves its last words. */
 export function failureFile(dataSource: string): string {
@@ -159,7 +161,7 @@ export class AgentStatus implements Disposable {
     const problem = this.health();
     return [
       ...(edgeHub.enable ? [this.#checkCertificate(), this.#checkCloud()] : []),
-      ...(edged.enable ? [this.#checkNode(), await this.#checkRuntime()] : []),
+      ...(edged.enable ? [this.#checkNode(), await this.#checkRuntime(), ...(await this.#checkStaticPods())] : []),
       { name: "database", ok: problem === undefined, detail: problem ?? this.#config.database.dataSource },
     ];
   }
@@ -201,6 +203,18 @@ export class AgentStatus implements Disposable {
     const why = await whyNoAnswer(endpoint.replace(/^unix:(\/\/)?/, ""));
     const detail = why === undefined ? endpoint : `${endpoint} does not answer (${why}): start containerd`;
     return { name: "runtime", ok: why === undefined, detail };
+  }
+
+  /** A bad file is worth telling, and stops nothing: the node works without it. */
+  async #checkStaticPods(): Promise<AgentCheck[]> {
+    if (!this.#bus.answers("edged/staticPods")) return [];
+    const { pods, problems } = await this.#bus.request("edged/staticPods", {}, AbortSignal.timeout(RUNTIME_ANSWER_MS));
+    if (pods + problems.length === 0) return [];
+    const told = problems
+      .slice(0, PROBLEMS_SHOWN_MAX)
+      .map(({ path, message }) => `; not run as it is: ${path}: ${message}`);
+    const more = problems.length > told.length ? `; ${problems.length - told.length} more` : "";
+    return [{ name: "staticPods", ok: true, detail: `${pods} from files${told.join("")}${more}` }];
   }
 
   #storedNode(): StoredNode | undefined {

@@ -49,6 +49,11 @@ export class TestMeta {
     bus.handle("meta/getSecret", (key) => this.secrets.get(text(key)));
     bus.handle("meta/sendEvent", ({ event }) => this.#tell(() => this.events.push(event)));
     bus.handle("meta/patchPodStatus", ({ key, patch }) => this.#patch(key, patch));
+    bus.handle("meta/createPod", (pod) => {
+      this.#needCloud();
+      if (this.pods.has(keyOf(pod))) throw new KubeApiError({ code: 409, reason: "AlreadyExists" });
+      return this.apply(pod);
+    });
     bus.handle("meta/deletePod", ({ key, options }) => {
       this.#needCloud();
       const pod = this.pods.get(text(key));

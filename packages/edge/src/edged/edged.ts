@@ -23,6 +23,8 @@ import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
 import { CgroupManager } from "./resources/cgroup-manager.ts";
 import { RuntimeWatch } from "./runtime/runtime-watch.ts";
+import { isMirrorPod } from "./static-pods/static-pod-annotations.ts";
+import { StaticPods } from "./static-pods/static-pods.ts";
 import { StatusManager } from "./status/status-manager.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
 
@@ -45,6 +47,7 @@ const US_PER_MS = 1000;
 export class Edged extends Component {
   readonly #parts: EdgedParts;
   readonly #workers: PodWorkers;
+  readonly #statics: StaticPods;
   readonly #statuses: StatusManager;
   readonly #watch: RuntimeWatch;
   readonly #scope: AsyncDisposableStack;
@@ -58,8 +61,17 @@ export class Edged extends Component {
     super();
     this.#parts = parts;
     this.#scope = scope;
-    this.#statuses = new StatusManager(parts);
-    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal, (key) => this.#noteChange(key));
+    this.#statics = new StaticPods({
+      ...parts,
+      runs: (uid) => this.#workers.has(uid),
+      onChanged: (key) => this.#noteChange(key),
+      onMirror: (uid, mirror) => this.#statuses.observeMirror(uid, mirror),
+    });
+    this.#statuses = new StatusManager({ ...parts, mirrors: this.#statics.mirrors });
+    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal, (key) => {
+      this.#noteChange(key);
+      this.#statics.ended(key);
+    });
     this.#watch = new RuntimeWatch(parts, {
       onEvent: (event) => this.#workers.notice(event),
       onChanged: ({ uid }) => this.#workers.wake(uid),
@@ -106,6 +118,7 @@ export class Edged extends Component {
   /** The cloud may have forgotten which pods this node has: whichever it does not know to exist any more is ended. */
   confirmPods(): void {
     this.#statuses.confirmAll();
+    this.#statics.retryNow();
   }
 
   #run(): void {
@@ -114,11 +127,19 @@ export class Edged extends Component {
     this.#scope.use(bus.listen("meta/objectChanged", ({ type, key }) => this.#wakeUsers(type, key)));
     this.#scope.use(
       bus.listen("hub/connection", ({ connected, agreed = false }) => {
-        if (connected) this.#statuses.retryNow({ compares: agreed });
+        if (!connected) return;
+        this.#statuses.retryNow({ compares: agreed });
+        this.#statics.retryNow();
       }),
     );
+    this.#scope.use(bus.handle("edged/staticPods", () => this.#statics.report()));
     const { signal } = this;
-    const loops = [this.#followStore(signal), this.#watch.run(signal), this.#removeLeftovers(signal)];
+    const loops = [
+      this.#followStore(signal),
+      this.#followStatics(signal),
+      this.#watch.run(signal),
+      this.#removeLeftovers(signal),
+    ];
     this.#loops = Promise.all(
       loops.map((loop) =>
         loop.catch((error: unknown) => {
@@ -150,7 +171,10 @@ export class Edged extends Component {
     for (;;) {
       try {
         const pods = (await bus.request("meta/list", { type: "pod" }, signal)) as Pod[];
+        for (const pod of pods.filter(isMirrorPod)) this.#setMirror(pod);
+        await this.#readStatics();
         for (const pod of pods) this.#set(pod.metadata ?? {}, pod);
+        for (const key of this.#statics.keys()) this.#workers.set(key, this.#statics.get(key));
         this.#listed.resolve();
         this.#isListed = true;
         this.#watch.relist();
@@ -192,8 +216,34 @@ export class Edged extends Component {
     { namespace, name = "" }: { namespace?: string | undefined; name?: string | undefined },
     pod: Pod | undefined,
   ): void {
-    const ours = pod?.spec?.nodeName === this.#parts.config.nodeName;
-    this.#workers.set({ namespace, name }, ours ? pod : undefined);
+    const key = { namespace, name };
+    const own = pod?.spec?.nodeName === this.#parts.config.nodeName ? pod : undefined;
+    const mirror = own !== undefined && isMirrorPod(own) ? own : undefined;
+    this.#statics.observe(key, mirror);
+    // A mirror pod only shows what runs here.
+    this.#workers.set(key, this.#statics.get(key) ?? (mirror === undefined ? own : undefined));
+  }
+
+  /** Before it is known which of them still shall run: what another agent began is known again by them. */
+  #setMirror(mirror: Pod): void {
+    const { namespace, name = "" } = mirror.metadata ?? {};
+    if (mirror.spec?.nodeName === this.#parts.config.nodeName) this.#statics.observe({ namespace, name }, mirror);
+  }
+
+  /** @throws the signal's reason alone: pods of the cluster run whatever is wrong with our own. */
+  async #readStatics(): Promise<void> {
+    const { logger, config } = this.#parts;
+    try {
+      await this.#statics.read();
+    } catch (error) {
+      this.signal.throwIfAborted();
+      logger.error({ path: config.staticPodPath, error: toError(error) }, "static pods not read");
+    }
+  }
+
+  async #followStatics(signal: AbortSignal): Promise<void> {
+    await abortable(this.#listed.promise, signal);
+    await this.#statics.run(signal);
   }
 
   /** A ConfigMap or Secret changed: mounted files follow, and who waited for it goes on. */

@@ -4,7 +4,8 @@ import { toError } from "@kedge/runtime";
 import type { RuntimePod } from "../runtime/runtime-pod.ts";
 import type { ActivePod } from "../eviction/measure-pods.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
-import { admitPod } from "./admit-pod.ts";
+import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
+import type { AdmissionFacts } from "./admit-pod.ts";
 import { KeyedBackoff } from "./keyed-backoff.ts";
 import { PodRound } from "./pod-round.ts";
 import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
@@ -30,7 +31,8 @@ export class PodWorkers {
   set(key: ObjectKey, pod: Pod | undefined): void {
     const name = keyOf({ metadata: { namespace: key.namespace ?? "", name: key.name } });
     const uid = pod?.metadata?.uid;
-    for (const worker of this.#workers.values()) if (worker.uid !== uid && keyOf(worker.pod) === name) worker.remove();
+    const others = [...this.#workers.values()].filter((worker) => worker.uid !== uid && keyOf(worker.pod) === name);
+    for (const worker of others) worker.remove();
     if (pod === undefined || uid === undefined) return;
     const worker = this.#workers.get(uid);
     if (worker === undefined) this.#start(pod);
@@ -52,6 +54,8 @@ export class PodWorkers {
     return this.#workers.has(uid);
   }
 
+    // Two states of one file never run side by side: when the old one is gone we are asked again.
+    if (others.length > 0 && isStaticPod(pod)) return;
   pods(): Pod[] {
     return [...this.#workers.values()].map(({ pod }) => pod);
   }

@@ -2,6 +2,7 @@ import { KubeApiError, type ObjectKey, type Pod, type PodStatus } from "@kedge/k
 import { Backoff, type Clock, Component, isAbort, type Logger, toError, WakeUp } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { PullGate } from "../images/pull-gate.ts";
+import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
 import { isSame, statusPatch } from "./status-patch.ts";
 
 /** Patches on their way at once. */
@@ -15,11 +16,21 @@ export interface StatusManagerDeps {
   readonly bus: EdgeBus;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The API's copies of static pods, by the uid of what they show. */
+  readonly mirrors?: {
+    of(staticUid: string): Pod | undefined;
+    /** The API server does not have it any more. */
+    gone(staticUid: string): void;
+  };
 }
 
 interface Tracked {
   readonly key: ObjectKey;
   readonly uid: string;
+  /** The node's own: told of is its copy in the API, which has another uid, once there is one. */
+  readonly isStatic: boolean;
+  /** Of the copy that was told of last. */
+  mirrorUid: string | undefined;
   /** What the API server has, as far as we know. */
   reported: PodStatus;
   wanted: PodStatus;
@@ -73,6 +84,15 @@ export class StatusManager extends Component {
     tracked.wake.wake();
   }
 
+  /** As {@link observe}, of the copy of a static pod. */
+  observeMirror(staticUid: string, { metadata, status = {} }: Pod): void {
+    const tracked = this.#pods.get(staticUid);
+    if (tracked === undefined) return;
+    if (tracked.mirrorUid !== metadata?.uid) tracked.reported = status; // a new one knows nothing yet
+    this.observe({ metadata: { ...metadata, uid: staticUid }, status });
+    tracked.wake.wake();
+  }
+
   /** Deletes the pod's object once its last status has been reported: everything of it has been removed here. */
   finish(pod: Pod): void {
     const tracked = this.#track(pod);
@@ -115,6 +135,8 @@ export class StatusManager extends Component {
     const tracked: Tracked = {
       key: { namespace, name },
       uid,
+      isStatic: isStaticPod(pod),
+      mirrorUid: undefined,
       reported: status,
       wanted: status,
       deletable: false,
@@ -147,7 +169,11 @@ export class StatusManager extends Component {
   }
 
   async #report(tracked: Tracked, signal: AbortSignal): Promise<void> {
-    const { key, uid, wanted } = tracked;
+    const { key, wanted } = tracked;
+    const { mirrors } = this.#deps;
+    const uid = tracked.isStatic ? mirrors?.of(tracked.uid)?.metadata?.uid : tracked.uid;
+    if (uid === undefined) return;
+    tracked.mirrorUid = uid;
     const confirming = tracked.confirmDue;
     const patch = statusPatch(uid, tracked.reported, wanted) ?? (confirming ? nothingNew(uid) : undefined);
     try {
@@ -173,6 +199,7 @@ export class StatusManager extends Component {
       tracked.confirmedAtMs = this.#deps.clock.monotonic();
       tracked.deletable = false;
       this.#deps.logger.debug({ pod: key.name, namespace: key.namespace, error: toError(error) }, "pod is gone");
+      if (tracked.isStatic && mirrors?.of(tracked.uid)?.metadata?.uid === uid) mirrors.gone(tracked.uid);
     }
   }
 

@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { open, readFile, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** What is kept here is small; a larger file is none of ours. */
+const STATE_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * One JSON value in a file of the node, which a power cut leaves whole: the old one or the new one. A file that is damaged
+ * all the same counts as absent.
+ */
+export class StateFile<T> {
+  readonly #path: string;
+  #tail: Promise<unknown> = Promise.resolve();
+  #written: string | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** @returns `undefined` if there is none, or none that can be read. */
+  async read(): Promise<T | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#path, "utf8");
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+    if (text.length > STATE_BYTES_MAX) return undefined;
+    const end = text.indexOf("\n");
+    const body = text.slice(end + 1);
+    return text.slice(0, end) === digestOf(body) ? (JSON.parse(body) as T) : undefined;
+  }
+
+  /** Resolves once it is on disk; writes come one after the other. What is there already is not written again. */
+  write(value: T): Promise<void> {
+    const body = JSON.stringify(value);
+    const turn = this.#tail.then(async () => {
+      if (body === this.#written) return;
+      await writeDurably(this.#path, `${digestOf(body)}\n${body}`);
+      this.#written = body;
+    });
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** Whether a call of the file system failed because there is nothing under this name. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+function digestOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const file = await open(temporary, "w", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  const directory = await open(dirname(path), "r");
+  try {
+    await directory.sync(); // or the name may still lead to the old file
+  } finally {
+    await directory.close();
+  }
+}

@@ -6,9 +6,11 @@ export interface ContainerKill {
   readonly container: RuntimeContainer;
   /** For the event. */
   readonly message: string;
+  /** The probe that it failed, which may have a grace period of its own. */
+  readonly failed?: "liveness" | "startup" | undefined;
 }
 
-/** How probes see a container; a later part of Kedge fills it in. */
+/** How probes see a container. */
 export interface ProbeResults {
   /** `undefined`: not known, or no such probe. */
   liveness(containerId: string): boolean | undefined;
@@ -27,18 +29,21 @@ export function judgeRunning(
   container: Container,
   record: RuntimeContainer,
   probes: ProbeResults,
-): { readonly message: string; readonly restart: boolean } | undefined {
+): (Omit<ContainerKill, "container"> & { readonly restart: boolean }) | undefined {
   let message: string;
+  let failed: ContainerKill["failed"];
   let restart = pod.spec?.restartPolicy !== "Never" || container.restartPolicy === "Always";
   if (record.hash !== "" && record.hash !== containerHash(container)) {
     message = `Container ${container.name} definition changed`;
     restart = true;
   } else if (probes.liveness(record.id) === false) {
     message = `Container ${container.name} failed liveness probe`;
+    failed = "liveness";
   } else if (probes.startup(record.id) === false) {
     message = `Container ${container.name} failed startup probe`;
+    failed = "startup";
   } else return undefined;
-  return { message: restart ? `${message}, will be restarted` : message, restart };
+  return { message: restart ? `${message}, will be restarted` : message, restart, failed };
 }
 
 /** Whether a regular container that does not run must run (again), be it now or after its back-off. */

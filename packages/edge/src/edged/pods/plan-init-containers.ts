@@ -34,8 +34,8 @@ export function planInitContainers(pod: Pod, runtime: RuntimePod, probes: ProbeR
   let initialized = containers.length === 0 || isInitialized(pod, runtime);
   let passed = initialized; // those before the one we look at have done their part
   let seen = false;
-  const restart = (container: Container, record: RuntimeContainer, message: string) => {
-    kills.push({ container: record, message });
+  const restart = (container: Container, record: RuntimeContainer, message: string, failed?: ContainerKill["failed"]) => {
+    kills.push({ container: record, message, failed });
     starts.unshift(container);
   };
 
@@ -64,7 +64,7 @@ export function planInitContainers(pod: Pod, runtime: RuntimePod, probes: ProbeR
       case "running": {
         if (!isSidecar(container)) break;
         const verdict = judgeRunning(pod, container, record, probes);
-        if (verdict !== undefined) restart(container, record, verdict.message);
+        if (verdict !== undefined) restart(container, record, verdict.message, verdict.failed);
         else if (container.startupProbe === undefined || probes.startup(record.id) === true) next();
         break;
       }

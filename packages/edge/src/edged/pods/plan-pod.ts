@@ -87,7 +87,7 @@ function planContainers(pod: Pod, runtime: RuntimePod, probes: ProbeResults): Po
       kept += 1;
       continue;
     }
-    kills.push({ container: record, message: verdict.message });
+    kills.push({ container: record, message: verdict.message, failed: verdict.failed });
     if (verdict.restart) starts.push(container);
   }
   // All have done their work: what only served them, sidecars and sandbox, goes too.

@@ -1,9 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RuntimeEvent } from "@kedge/cri";
-import type { Pod } from "@kedge/kube";
+import type { Container, Pod } from "@kedge/kube";
 import { Backoff, deferred, isAbort, toError, WakeUp } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
 import { endCgroup } from "../runtime/end-cgroup.ts";
+import { PodProbes } from "../probes/pod-probes.ts";
+import type { Prober } from "../probes/prober.ts";
 import { killPod } from "../runtime/kill-pod.ts";
 import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
@@ -18,6 +20,7 @@ import type { PodRound } from "./pod-round.ts";
 export interface PodWorkerDeps extends EdgedParts {
   readonly statuses: StatusManager;
   readonly round: PodRound;
+  readonly prober: Prober;
   /** Whether the node takes the pod; asked once. */
   readonly admit: (pod: Pod) => PodVerdict | undefined;
 }
@@ -59,6 +62,7 @@ export class PodWorker {
   /** Aborts when the pod shall end. */
   readonly #ending = new AbortController();
   readonly #stopped = deferred();
+  readonly #probes: PodProbes;
   #graceSecondsMax: number | undefined;
   /** Aborts a kill whose time was cut short. */
   #kill: { readonly graceSeconds: number | undefined; readonly life: AbortController } | undefined;
@@ -71,6 +75,11 @@ export class PodWorker {
     this.#runtime = emptyRuntimePod(uid, namespace, name);
     this.#refreshedAtMs = deps.clock.monotonic();
     this.#admitted = pod.metadata?.deletionTimestamp !== undefined; // it was, or there would be nothing to end
+    this.#probes = new PodProbes(
+      deps,
+      () => this.pod,
+      () => this.#noticeProbes(),
+    );
   }
 
   /** As the store has it, with the status as last decided here. */
@@ -144,8 +153,15 @@ export class PodWorker {
     this.#wake.wake();
   }
 
+  /** Users shall see at once what probes found, even while a round takes its time. */
+  #noticeProbes(): void {
+    if (this.#state !== "terminated") this.#report(false);
+    this.#wake.wake();
+  }
+
   /** Works until the pod is gone for good. @throws the signal's reason; containers go on then. */
   async run(signal: AbortSignal): Promise<void> {
+    using _ = this.#probes;
     const { clock, logger, config } = this.#deps;
     const backoff = new Backoff({ initialMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS, jitter: 0.3 });
     for (;;) {
@@ -185,7 +201,7 @@ export class PodWorker {
   async #sync(signal: AbortSignal): Promise<number | undefined> {
     const { round } = this.#deps;
     const { pod } = this;
-    const plan = planPod(pod, this.#runtime);
+    const plan = planPod(pod, this.#runtime, this.#probes);
     const idle = !plan.killPod && plan.kills.length === 0 && plan.starts.length === 0;
     if (idle) {
       this.#failures = new Map();
@@ -221,6 +237,7 @@ export class PodWorker {
   /** Reads what the runtime has, and tells the cluster. */
   async #look(signal: AbortSignal): Promise<void> {
     await this.#read(signal);
+    this.#probes.look(this.#runtime);
     this.#report(false);
   }
 
@@ -270,7 +287,8 @@ export class PodWorker {
     const facts = {
       failures: this.#failures,
       messages: this.#messages,
-      ready: () => true, // no probes yet: who runs is ready
+      started: (container: Container, record: RuntimeContainer) => this.#probes.started(container, record),
+      ready: (container: Container, record: RuntimeContainer) => this.#probes.ready(container, record),
       hostIPs: node.hostIPs(),
       nowMs: clock.now(),
       verdict: this.#verdict,
@@ -305,6 +323,7 @@ export class PodWorker {
 
   async #terminate(signal: AbortSignal): Promise<void> {
     this.#state = "terminating";
+    this.#probes.terminate();
     this.#failures = new Map();
     await this.#look(signal);
     for (;;) {
@@ -322,6 +341,7 @@ export class PodWorker {
     }
     await this.#read(signal);
     if (!isStopped(this.#runtime)) throw new Error("containers still run after they were stopped");
+    this.#probes[Symbol.dispose]();
     this.#report(true);
     await this.#deps.volumes.release(this.uid, signal);
     if (this.#deps.cgroups !== undefined) await endCgroup(this.#deps.cgroups, this.uid, this.#deps, signal);

@@ -1,6 +1,8 @@
 import type { RuntimeEvent } from "@kedge/cri";
 import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
+import type { ProbeMetrics } from "../probes/probe-metrics.ts";
+import { Prober } from "../probes/prober.ts";
 import type { RuntimePod } from "../runtime/runtime-pod.ts";
 import type { ActivePod } from "../eviction/measure-pods.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
@@ -12,6 +14,8 @@ import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
 
 /** One worker for each pod of this node, by uid. */
 export class PodWorkers {
+  /** For `/metrics/probes`. */
+  readonly probeMetrics: ProbeMetrics;
   readonly #deps: PodWorkerDeps;
   readonly #signal: AbortSignal;
   readonly #onGone: (key: ObjectKey) => void;
@@ -20,9 +24,15 @@ export class PodWorkers {
   #qosUpdate: Promise<void> | undefined;
 
   /** @param onGone all of a pod is gone from here: the store may have it again by now. */
-  constructor(deps: Omit<PodWorkerDeps, "round" | "admit">, signal: AbortSignal, onGone: (key: ObjectKey) => void) {
+  constructor(
+    deps: Omit<PodWorkerDeps, "round" | "prober" | "admit">,
+    signal: AbortSignal,
+    onGone: (key: ObjectKey) => void,
+  ) {
     const round = new PodRound(deps, new KeyedBackoff(deps.clock));
-    this.#deps = { ...deps, round, admit: (pod) => this.#admit(pod) };
+    const prober = new Prober(deps);
+    this.probeMetrics = prober.metrics;
+    this.#deps = { ...deps, round, prober, admit: (pod) => this.#admit(pod) };
     this.#signal = signal;
     this.#onGone = onGone;
   }

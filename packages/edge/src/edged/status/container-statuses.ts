@@ -13,7 +13,9 @@ export type TerminationMessages = ReadonlyMap<string, string>;
 export interface ContainerFacts {
   readonly failures: StartFailures;
   readonly messages: TerminationMessages;
-  /** Whether readiness probes let it be ready; without one, running is enough. */
+  /** Of one that runs: whether its startup probe says that it has started; without one, it has. */
+  readonly started: (container: Container, record: RuntimeContainer) => boolean;
+  /** Of one that has started: whether its readiness probe lets it be ready; without one, it is. */
   readonly ready: (container: Container, record: RuntimeContainer) => boolean;
 }
 
@@ -61,11 +63,11 @@ function statusOf(
   }
   status = withFailure(pod, container, runtime, status, kind, facts.failures);
   const running = newest?.state === "running" && status.state?.running !== undefined;
-  const done = kind === "init" && !isSidecar(container);
-  status.ready = done
+  const endsByItself = kind === "init" && !isSidecar(container);
+  status.started = running && newest !== undefined && (endsByItself || facts.started(container, newest));
+  status.ready = endsByItself
     ? status.state?.terminated?.exitCode === 0
-    : running && newest !== undefined && facts.ready(container, newest);
-  status.started = running && !done;
+    : status.started && newest !== undefined && facts.ready(container, newest);
   return status;
 }
 

@@ -8,6 +8,7 @@ import { podStatus, type StatusFacts } from "./pod-status.ts";
 const facts: StatusFacts = {
   failures: new Map(),
   messages: new Map(),
+  started: () => true,
   ready: () => true,
   hostIPs: ["192.0.2.1"],
   nowMs: Date.parse("2026-01-01T00:00:10Z"),

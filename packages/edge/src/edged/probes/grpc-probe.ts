@@ -1,0 +1,82 @@
+import { once } from "node:events";
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import { formatGoDuration } from "../pods/go-duration.ts";
+import { healthRequest, healthStatus, SERVING } from "./grpc-health.ts";
+import { KUBELET_VERSION } from "./http-get.ts";
+import { explainNetworkFailure, joinHostPort } from "./network-failure.ts";
+import { failed, PROBE_OUTPUT_BYTES_MAX, type ProbeOutcome, succeeded } from "./probe-outcome.ts";
+import { DeadlineError, withDeadline } from "./with-deadline.ts";
+
+const OK = "0";
+const UNIMPLEMENTED = "12";
+
+export interface GrpcTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Empty: the server as a whole. */
+  readonly service: string;
+}
+
+/** Well is who answers `grpc.health.v1.Health/Check` with SERVING. Plaintext, as kubelets do. */
+export async function grpcProbe(target: GrpcTarget, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {
+  const address = joinHostPort(target.host, target.port);
+  let connected = false;
+  const session = connect(`http://${address}`);
+  session.on("error", () => undefined); // whoever waits gets it, too
+  try {
+    return await withDeadline(timeoutMs, signal, async (late) => {
+      await once(session, "connect", { signal: late });
+      connected = true;
+      return check(session, target.service, late);
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof DeadlineError)) {
+      const reason = explainNetworkFailure(error, address);
+      return failed(
+        `error: ${connected ? "health rpc probe failed" : `failed to connect service at "${address}"`}: ${reason}`,
+      );
+    }
+    const time = formatGoDuration(timeoutMs);
+    if (connected) return failed(`timeout: health rpc did not complete within ${time}`);
+    return failed(`timeout: failed to connect service "${address}" within ${time}: ${error.message}`);
+  } finally {
+    session.destroy();
+  }
+}
+
+async function check(session: ClientHttp2Session, service: string, signal: AbortSignal): Promise<ProbeOutcome> {
+  const stream = session.request(
+    {
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      "content-type": "application/grpc",
+      te: "trailers",
+      "user-agent": `kube-probe/${KUBELET_VERSION}`,
+    },
+    { signal },
+  );
+  let said: IncomingHttpHeaders = {};
+  const take = (headers: IncomingHttpHeaders) => (said = { ...said, ...headers });
+  stream.on("response", take).on("trailers", take);
+  stream.end(healthRequest(service));
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of stream as AsyncIterable<Buffer>) {
+    bytes += part.byteLength;
+    if (bytes > PROBE_OUTPUT_BYTES_MAX) throw new Error("the answer is too long for a health status");
+    parts.push(part);
+  }
+  const { "grpc-status": code, "grpc-message": message = "", ":status": http } = said;
+  if (code === UNIMPLEMENTED)
+    return failed(
+      `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${String(message)}`,
+    );
+  if (code !== OK) {
+    const reason =
+      code === undefined ? `HTTP status ${String(http)}` : `code = ${String(code)} desc = ${String(message)}`;
+    return failed(`error: health rpc probe failed: rpc error: ${reason}`);
+  }
+  const status = healthStatus(Buffer.concat(parts));
+  return status === SERVING ? succeeded("service healthy") : failed(`service unhealthy (responded with "${status}")`);
+}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Node, Pod, PodSpec } from "@kedge/kube";
-import { type AdmissionFacts, admitPod } from "./admit-pod.ts";
+import { type AdmissionFacts, admissionFailures, admitPod, whyRefused } from "./admit-pod.ts";
 import { container, pod } from "./pod.test-data.ts";
 
 const node: Node = { metadata: { name: "n", labels: { disk: "ssd", size: "5" } } };
@@ -50,10 +50,36 @@ const cases: { name: string; pod: Pod; facts?: Partial<AdmissionFacts>; reason: 
     reason: "OutOfcpu",
   },
   { name: "refuses too much memory", pod: asking({ memory: "2Gi" }), reason: "OutOfmemory" },
+  { name: "refuses too much storage", pod: asking({ "ephemeral-storage": "1Gi" }), reason: "OutOfephemeral-storage" },
   {
-    name: "refuses a resource that the node does not have",
-    pod: asking({ "example.com/gpu": "1" }),
+    name: "refuses huge pages that the node lacks",
+    pod: asking({ "hugepages-2Mi": "2Mi" }),
+    reason: "OutOfhugepages-2Mi",
+  },
+  {
+    name: "refuses more of a device than there is",
+    pod: asking({ "example.com/gpu": "2" }),
+    facts: { allocatable: { cpu: "2", memory: "1Gi", pods: "3", "example.com/gpu": "1" } },
     reason: "OutOfexample.com/gpu",
+  },
+  {
+    name: "leaves to the cluster what only the cluster counts",
+    pod: asking({ "example.com/licence": "1" }),
+    reason: undefined,
+  },
+  {
+    name: "counts overhead, too",
+    pod: pod({
+      containers: [container("app", { resources: { requests: { cpu: "1900m" } } })],
+      overhead: { cpu: "200m" },
+    }),
+    reason: "OutOfcpu",
+  },
+  {
+    name: "speaks of too many pods first",
+    pod: asking({ cpu: "9" }),
+    facts: { maxPods: 0, allocatable: { cpu: "1" } },
+    reason: "OutOfpods",
   },
   { name: "refuses one pod too many", pod: pod(), facts: { others: [pod(), pod(), pod()] }, reason: "OutOfpods" },
   { name: "refuses another node's pod", pod: pod({ nodeName: "other" }), reason: "NodeName" },
@@ -101,10 +127,26 @@ const cases: { name: string; pod: Pod; facts?: Partial<AdmissionFacts>; reason: 
     reason: undefined,
   },
   {
-    name: "refuses another system's pod",
+    name: "lets in a pod of its own whatever the taints",
+    pod: pod({}, { annotations: { "kubernetes.io/config.source": "file" } }),
+    facts: { node: tainted },
+    reason: undefined,
+  },
+  {
+    name: "refuses a pod for another system, also while the node is not known",
     pod: pod({ nodeSelector: { "kubernetes.io/os": "windows" } }),
     facts: { node: undefined },
+    reason: "NodeAffinity",
+  },
+  {
+    name: "refuses another system's pod, by label",
+    pod: pod({}, { labels: { "kubernetes.io/os": "windows" } }),
     reason: "PodOSSelectorNodeLabelDoesNotMatch",
+  },
+  {
+    name: "refuses another system's pod, by field",
+    pod: pod({ os: { name: "windows" } }),
+    reason: "PodOSNotSupported",
   },
   {
     name: "refuses a sysctl of the whole node",
@@ -120,4 +162,30 @@ test("says how much was asked for", () => {
   const expected =
     "Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 600, capacity: 2000";
   assert.equal(verdict?.message, expected);
+});
+
+test("the event says why, without saying twice that it was refused", () => {
+  const verdict = admitPod(pod(), { ...facts, node: tainted });
+  assert.ok(verdict);
+  assert.equal(verdict.message, `Pod was rejected: ${whyRefused(verdict)}`);
+  assert.equal(
+    whyRefused(verdict),
+    "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+  );
+});
+
+test("all that is short is told to whoever makes room", () => {
+  const failures = admissionFailures(asking({ cpu: "3", memory: "2Gi", "ephemeral-storage": "1" }), {
+    ...facts,
+    others: [asking({ cpu: "500m" }), asking({ memory: "64Mi" }), pod()],
+  });
+  assert.deepEqual(failures, {
+    shortages: [
+      { resource: "pods", requested: 1, used: 3, capacity: 3 },
+      { resource: "cpu", requested: 3000, used: 500, capacity: 2000 },
+      { resource: "memory", requested: 2 * 1024 ** 3, used: 64 * 1024 ** 2, capacity: 1024 ** 3 },
+      { resource: "ephemeral-storage", requested: 1, used: 0, capacity: 0 },
+    ],
+    others: [],
+  });
 });

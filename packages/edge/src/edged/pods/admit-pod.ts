@@ -1,8 +1,10 @@
 import { matchesNodeAffinity, type Node, type Pod, untoleratedTaint } from "@kedge/kube";
+import { milliOf, valueOf } from "../resources/cgroup-values.ts";
 import { podRequests } from "../resources/pod-resources.ts";
-import { parseNano } from "../resources/quantity.ts";
+import { quantityMilli, quantityValue } from "../resources/quantity.ts";
 import { sysctlRefusal } from "../security/sysctl-admission.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
+import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
 
 export interface AdmissionFacts {
   /** Pods that hold resources of this node already. */
@@ -15,77 +17,125 @@ export interface AdmissionFacts {
   readonly allowedUnsafeSysctls: readonly string[];
 }
 
-/** Whether this node takes the pod; the scheduler may have been wrong, or never asked. @see `edge-runtime` §2.7 */
+/** There is not enough of something: the pod could be taken if others went. */
+export interface Shortage {
+  readonly resource: string;
+  /** CPU in thousandths of a core, all else in whole units. */
+  readonly requested: number;
+  readonly used: number;
+  readonly capacity: number;
+}
+
+export interface AdmissionFailures {
+  readonly shortages: readonly Shortage[];
+  /** What no room would help against, in a kubelet's order. */
+  readonly others: readonly PodVerdict[];
+}
+
+/**
+ * Whether this node takes the pod; the scheduler may have been wrong, or never asked.
+ *
+ * @returns the reason that a kubelet would give; `undefined`: it is welcome.
+ * @see `edge-runtime` §2.7
+ */
 export function admitPod(pod: Pod, facts: AdmissionFacts): PodVerdict | undefined {
+  return refuseForGood(pod, facts) ?? firstFailure(admissionFailures(pod, facts));
+}
+
+/** What no other pod's end would change, and is looked at before any resource is given to the pod. */
+export function refuseForGood(pod: Pod, facts: Pick<AdmissionFacts, "allowedUnsafeSysctls">): PodVerdict | undefined {
   const sysctl = sysctlRefusal(pod, facts.allowedUnsafeSysctls);
-  if (sysctl !== undefined) return failed("SysctlForbidden", sysctl);
-  return (
-    checkResources(pod, facts) ??
-    checkNode(pod, facts) ??
-    checkHostPorts(pod, facts.others) ??
-    checkPlatform(pod, facts)
-  );
+  return sysctl === undefined ? undefined : refusal("SysctlForbidden", sysctl);
 }
 
-function failed(reason: string, message: string): PodVerdict {
-  return { phase: "Failed", reason, message };
+/** All that is against the pod. */
+export function admissionFailures(pod: Pod, facts: AdmissionFacts): AdmissionFailures {
+  const platform = checkPlatform(pod);
+  if (platform !== undefined) return { shortages: [], others: [platform] };
+  const others = [...checkNode(pod, facts), ...checkHostPorts(pod, facts.others), ...checkTaints(pod, facts)];
+  return { shortages: shortagesOf(pod, facts), others };
 }
 
-function predicate(reason: string, message: string): PodVerdict {
-  return failed(reason, `Pod was rejected: ${message}`);
+export function firstFailure({ shortages: [shortage], others: [other] }: AdmissionFailures): PodVerdict | undefined {
+  return shortage === undefined ? other : outOf(shortage);
 }
 
-function checkResources(pod: Pod, { others, allocatable, maxPods }: AdmissionFacts): PodVerdict | undefined {
-  const capacityPods = allocatable["pods"] === undefined ? maxPods : Number(allocatable["pods"]);
-  if (others.length + 1 > capacityPods) return outOf("pods", 1n, BigInt(others.length), BigInt(capacityPods));
-  for (const [resource, wanted] of podRequests(pod)) {
-    if (wanted === 0n) continue;
-    const quantity = allocatable[resource];
-    if (quantity === undefined) {
-      if (allocatable["cpu"] === undefined) continue; // the node's size is not known yet
-      return outOf(resource, toUnit(resource, wanted), 0n, 0n);
-    }
-    const capacity = parseNano(quantity); // as podRequests counts
-    const used = others.reduce((sum, other) => sum + (podRequests(other).get(resource) ?? 0n), 0n);
-    if (used + wanted > capacity)
-      return outOf(resource, toUnit(resource, wanted), toUnit(resource, used), toUnit(resource, capacity));
-  }
-  return undefined;
+/** @param why in a kubelet's words. */
+export function refusal(reason: string, why: string): PodVerdict {
+  return { phase: "Failed", reason, message: `${REJECTED}${why}` };
 }
 
-const NANO_PER_MILLI = 1_000_000n;
-const NANO_PER_UNIT = 1_000_000_000n;
-
-/** In messages CPU is in milli-cores, all else in whole units. */
-function toUnit(resource: string, nano: bigint): bigint {
-  return nano / (resource === "cpu" ? NANO_PER_MILLI : NANO_PER_UNIT);
+/** The event of a refusal says only why. */
+export function whyRefused({ message }: PodVerdict): string {
+  return message.startsWith(REJECTED) ? message.slice(REJECTED.length) : message;
 }
 
-function outOf(resource: string, requested: bigint, used: bigint, capacity: bigint): PodVerdict {
+const REJECTED = "Pod was rejected: ";
+
+function predicate(name: string, why: string): PodVerdict {
+  return refusal(name, `Predicate ${name} failed: ${why}`);
+}
+
+function outOf({ resource, requested, used, capacity }: Shortage): PodVerdict {
   const message = `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
-  return predicate(`OutOf${resource}`, message);
+  return refusal(`OutOf${resource}`, message);
 }
 
-function checkNode(pod: Pod, { node, nodeName }: AdmissionFacts): PodVerdict | undefined {
+/** In a kubelet's order; the rest by name. */
+const FIRST = ["cpu", "memory", "ephemeral-storage"];
+
+function shortagesOf(pod: Pod, { others, allocatable, maxPods }: AdmissionFacts): Shortage[] {
+  const shortages: Shortage[] = [];
+  const pods = allocatable["pods"] === undefined ? maxPods : quantityValue(allocatable["pods"]);
+  if (others.length + 1 > pods) shortages.push({ resource: "pods", requested: 1, used: others.length, capacity: pods });
+  const wanted = podRequests(pod);
+  const rest = [...wanted.keys()].filter((resource) => !FIRST.includes(resource)).sort();
+  for (const resource of [...FIRST, ...rest]) {
+    const requested = inUnit(resource, wanted.get(resource));
+    if (requested === 0) continue;
+    const quantity = allocatable[resource];
+    // What only the cluster knows of is the cluster's to count.
+    if (quantity === undefined && isExtendedResource(resource)) continue;
+    const capacity = resource === "cpu" ? quantityMilli(quantity) : quantityValue(quantity);
+    const used = others.reduce((sum, other) => sum + requestOf(other, resource), 0);
+    if (requested > capacity - used) shortages.push({ resource, requested, used, capacity });
+  }
+  return shortages;
+}
+
+/** What a pod asks for, as messages count it: CPU in thousandths of a core, all else in whole units. */
+export function requestOf(pod: Pod, resource: string): number {
+  return resource === "pods" ? 1 : inUnit(resource, podRequests(pod).get(resource));
+}
+
+function inUnit(resource: string, nano: bigint | undefined): number {
+  return resource === "cpu" ? milliOf(nano) : valueOf(nano);
+}
+
+/** A resource that someone else than Kubernetes has named: `example.com/gpu`. */
+export function isExtendedResource(resource: string): boolean {
+  return resource.includes("/") && !resource.includes("kubernetes.io/") && !resource.startsWith("requests.");
+}
+
+function checkNode(pod: Pod, { node, nodeName }: AdmissionFacts): PodVerdict[] {
+  const failures: PodVerdict[] = [];
+  const os = pod.spec?.nodeSelector?.[OS_LABEL] ?? LINUX; // this label we know without the cluster
+  const fits = node === undefined ? os === LINUX : matchesNodeAffinity(pod, node);
+  if (!fits) failures.push(predicate("NodeAffinity", "node(s) didn't match Pod's node affinity/selector"));
   if (pod.spec?.nodeName !== undefined && pod.spec.nodeName !== nodeName)
-    return predicate("NodeName", "Predicate NodeName failed: node(s) didn't match the requested node name");
-  if (node === undefined) return undefined;
-  if (!matchesNodeAffinity(pod, node))
-    return predicate(
-      "NodeAffinity",
-      "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
-    );
-  const taint = untoleratedTaint(node.spec?.taints, pod.spec?.tolerations, ["NoExecute"]);
-  if (taint !== undefined)
-    return predicate(
-      "TaintToleration",
-      `Predicate TaintToleration failed: node(s) had taint {${taint.key}: ${taint.value ?? ""}}, that the pod didn't tolerate`,
-    );
-  return undefined;
+    failures.push(predicate("NodeName", "node(s) didn't match the requested node name"));
+  return failures;
+}
+
+/** What the node itself runs does not ask the cluster's taints. */
+function checkTaints(pod: Pod, { node }: AdmissionFacts): PodVerdict[] {
+  if (isStaticPod(pod)) return [];
+  const taint = untoleratedTaint(node?.spec?.taints, pod.spec?.tolerations, ["NoExecute"]);
+  return taint === undefined ? [] : [predicate("TaintToleration", "node(s) had taints that the pod didn't tolerate")];
 }
 
 /** Two pods cannot listen on one port of the node. */
-function checkHostPorts(pod: Pod, others: readonly Pod[]): PodVerdict | undefined {
+function checkHostPorts(pod: Pod, others: readonly Pod[]): PodVerdict[] {
   const taken = others.flatMap(hostPorts);
   const clash = hostPorts(pod).some((mine) =>
     taken.some(
@@ -95,9 +145,7 @@ function checkHostPorts(pod: Pod, others: readonly Pod[]): PodVerdict | undefine
         (other.ip === mine.ip || other.ip === ANY_ADDRESS || mine.ip === ANY_ADDRESS),
     ),
   );
-  return clash
-    ? predicate("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
-    : undefined;
+  return clash ? [predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")] : [];
 }
 
 const ANY_ADDRESS = "0.0.0.0";
@@ -113,15 +161,17 @@ function hostPorts(pod: Pod): { ip: string; port: number; protocol: string }[] {
   );
 }
 
-function checkPlatform(pod: Pod, _facts: AdmissionFacts): PodVerdict | undefined {
-  const wanted = pod.spec?.nodeSelector?.["kubernetes.io/os"];
-  if (wanted !== undefined && wanted !== "linux")
-    return failed(
+const OS_LABEL = "kubernetes.io/os";
+const LINUX = "linux";
+
+function checkPlatform({ metadata, spec }: Pod): PodVerdict | undefined {
+  const label = metadata?.labels?.[OS_LABEL];
+  if (label !== undefined && label !== LINUX)
+    return refusal(
       "PodOSSelectorNodeLabelDoesNotMatch",
       "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
     );
-  const os = (pod.spec as { os?: { name?: string } } | undefined)?.os?.name;
-  return os !== undefined && os !== "linux"
-    ? failed("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+  return spec?.os !== undefined && spec.os.name !== LINUX
+    ? refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
     : undefined;
 }

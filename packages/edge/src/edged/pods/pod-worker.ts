@@ -15,6 +15,7 @@ import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts"
 import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
 import { planPod } from "./plan-pod.ts";
+import type { Candidate } from "./pod-admission.ts";
 import type { PodRound } from "./pod-round.ts";
 
 export interface PodWorkerDeps extends EdgedParts {
@@ -22,7 +23,7 @@ export interface PodWorkerDeps extends EdgedParts {
   readonly round: PodRound;
   readonly prober: Prober;
   /** Whether the node takes the pod; asked once. */
-  readonly admit: (pod: Pod) => PodVerdict | undefined;
+  readonly admit: (candidate: Candidate) => Promise<PodVerdict | undefined>;
 }
 
 /** A kill by an agent that does not know the pod's spec. */
@@ -147,6 +148,11 @@ export class PodWorker {
     return this.#mustEnd() || !this.#admitted ? undefined : { pod: this.pod, runtime: this.#runtime };
   }
 
+  /** What the runtime has of it, as last looked at. */
+  get known(): { readonly runtime: RuntimePod; readonly isOver: boolean } {
+    return { runtime: this.#runtime, isOver: this.#state === "terminated" && !this.#removed };
+  }
+
   /** Something happened in the runtime, or to what the pod waits for. */
   notice(event?: RuntimeEvent): void {
     if (event?.kind === "exited") this.#endsTold.add(event.containerId);
@@ -185,8 +191,16 @@ export class PodWorker {
   async #round(signal: AbortSignal): Promise<number | "done" | undefined> {
     if (this.#mustEnd()) return this.#end(signal);
     if (!this.#admitted) {
+      const { pod } = this;
+      const verdict = await this.#deps.admit({
+        pod,
+        wasAdmitted: pod.status?.startTime !== undefined,
+        ending: this.#ending.signal,
+        accept: () => (this.#admitted = true),
+      });
       this.#admitted = true;
-      this.#verdict = this.#deps.admit(this.pod);
+      this.#verdict ??= verdict;
+      if (this.#mustEnd()) return this.#end(signal);
     }
     await this.#look(signal);
     const deadlineMs = activeDeadlineMs(this.pod, this.#deps.clock.now());

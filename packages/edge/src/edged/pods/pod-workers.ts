@@ -5,10 +5,12 @@ import type { ProbeMetrics } from "../probes/probe-metrics.ts";
 import { Prober } from "../probes/prober.ts";
 import type { RuntimePod } from "../runtime/runtime-pod.ts";
 import type { ActivePod } from "../eviction/measure-pods.ts";
+import type { KnownPod } from "../gc/container-gc.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
 import type { AdmissionFacts } from "./admit-pod.ts";
 import { KeyedBackoff } from "./keyed-backoff.ts";
+import { PodAdmission } from "./pod-admission.ts";
 import { PodRound } from "./pod-round.ts";
 import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
 
@@ -21,18 +23,31 @@ export class PodWorkers {
   readonly #onGone: (key: ObjectKey) => void;
   readonly #workers = new Map<string, PodWorker>();
   readonly #running = new Set<Promise<void>>();
+  readonly #admission: PodAdmission;
   #qosUpdate: Promise<void> | undefined;
 
-  /** @param onGone all of a pod is gone from here: the store may have it again by now. */
+  /**
+   * @param onGone all of a pod is gone from here: the store may have it again by now.
+   * @param refuse why the node takes no such pod now.
+   */
   constructor(
     deps: Omit<PodWorkerDeps, "round" | "prober" | "admit">,
     signal: AbortSignal,
     onGone: (key: ObjectKey) => void,
+    refuse: (pod: Pod) => PodVerdict | undefined = () => undefined,
   ) {
     const round = new PodRound(deps, new KeyedBackoff(deps.clock));
     const prober = new Prober(deps);
     this.probeMetrics = prober.metrics;
-    this.#deps = { ...deps, round, prober, admit: (pod) => this.#admit(pod) };
+    this.#deps = { ...deps, round, prober, admit: (candidate) => this.#admission.admit(candidate, signal) };
+    this.#admission = new PodAdmission({
+      ...deps,
+      facts: (pod) => this.#admissionFacts(pod),
+      refuse,
+      allocate: async () => {},
+      release: async () => {},
+      end: (pod, verdict, graceSeconds) => this.endFor(pod.metadata?.uid ?? "", verdict, graceSeconds),
+    });
     this.#signal = signal;
     this.#onGone = onGone;
   }
@@ -44,6 +59,8 @@ export class PodWorkers {
     const others = [...this.#workers.values()].filter((worker) => worker.uid !== uid && keyOf(worker.pod) === name);
     for (const worker of others) worker.remove();
     if (pod === undefined || uid === undefined) return;
+    // Two states of one file never run side by side: when the old one is gone we are asked again.
+    if (others.length > 0 && isStaticPod(pod)) return;
     const worker = this.#workers.get(uid);
     if (worker === undefined) this.#start(pod);
     else {
@@ -64,8 +81,6 @@ export class PodWorkers {
     return this.#workers.has(uid);
   }
 
-    // Two states of one file never run side by side: when the old one is gone we are asked again.
-    if (others.length > 0 && isStaticPod(pod)) return;
   pods(): Pod[] {
     return [...this.#workers.values()].map(({ pod }) => pod);
   }
@@ -73,6 +88,11 @@ export class PodWorkers {
   /** Those that shall run, with what the runtime last said of them. */
   active(): ActivePod[] {
     return [...this.#workers.values()].map(({ active }) => active).filter((active) => active !== undefined);
+  }
+
+  /** All of them, as their workers last looked at them. */
+  known(): KnownPod[] {
+    return [...this.#workers.values()].map(({ known }) => known);
   }
 
   /** Ends a pod for the node's sake. @returns resolves once nothing of it runs any more. */
@@ -124,21 +144,19 @@ export class PodWorkers {
     }
   }
 
-  #admit(pod: Pod): PodVerdict | undefined {
+  #admissionFacts(pod: Pod): AdmissionFacts {
     const { node, config } = this.#deps;
     const others = [...this.#workers.values()]
       .filter((worker) => worker.uid !== pod.metadata?.uid && worker.holdsResources)
       .map((worker) => worker.pod);
-    const verdict = admitPod(pod, {
+    return {
       others,
       allocatable: node.allocatable(),
       maxPods: config.maxPods,
       nodeName: node.name,
       node: node.node(),
       allowedUnsafeSysctls: config.allowedUnsafeSysctls,
-    });
-    if (verdict !== undefined) this.#deps.events.warn(pod, verdict.reason, verdict.message);
-    return verdict;
+    };
   }
 
   /** The Burstable class gets the shares of its pods; one update at a time, the newest counts. */

@@ -13,6 +13,7 @@ import {
   shouldStart,
   unknownStateMessage,
 } from "./container-verdict.ts";
+import { planEphemeral } from "./plan-ephemeral.ts";
 import { planInitContainers } from "./plan-init-containers.ts";
 
 /** What to do to bring the runtime closer to the spec; `planPod` decides, `PodSync` acts. */
@@ -31,7 +32,9 @@ export interface PodPlan {
 /** Decides on the next round of a pod that shall run. @see `edge-runtime` §3.3 and the restart table of §2.8 */
 export function planPod(pod: Pod, runtime: RuntimePod, probes: ProbeResults = noProbes): PodPlan {
   const attempt = nextSandboxAttempt(pod, runtime);
-  return attempt === undefined ? planContainers(pod, runtime, probes) : planSandbox(pod, runtime, attempt);
+  if (attempt !== undefined) return planSandbox(pod, runtime, attempt);
+  const plan = planContainers(pod, runtime, probes);
+  return plan.killPod ? plan : { ...plan, starts: [...planEphemeral(pod, runtime), ...plan.starts] };
 }
 
 /** @returns `undefined` if the newest sandbox will do. */

@@ -13,6 +13,7 @@ import { wantsEtcHosts, writeEtcHosts } from "../network/etc-hosts.ts";
 import { podHostname } from "../network/pod-hostname.ts";
 import { linuxResources } from "../resources/linux-resources.ts";
 import { containerSecurityContext } from "../security/container-security-context.ts";
+import { targetingOptions } from "../security/namespace-options.ts";
 import { containerDirectory, etcHostsPath } from "../volumes/pod-directory.ts";
 import { containerLogPath } from "./container-logs.ts";
 import { containerAnnotations, containerLabels, TERMINATION_PATH_DEFAULT } from "./kubelet-labels.ts";
@@ -22,6 +23,8 @@ export interface ContainerFacts {
   readonly image: Image;
   readonly restartCount: number;
   readonly podIPs: readonly string[];
+  /** The container whose processes it shall see, where each of the pod has its own. */
+  readonly targetId?: string | undefined;
 }
 
 /**
@@ -48,7 +51,7 @@ export async function containerConfig(
 async function build(
   pod: Pod,
   container: Container,
-  { image, restartCount, podIPs }: ContainerFacts,
+  { image, restartCount, podIPs, targetId }: ContainerFacts,
   parts: EdgedParts,
   signal: AbortSignal,
 ): Promise<ContainerConfig> {
@@ -79,7 +82,10 @@ async function build(
     tty: container.tty ?? false,
     linux: {
       resources: linuxResources(pod, container, resourcesOptions(parts)),
-      securityContext: containerSecurityContext(pod, container, imageUser, seccomp),
+      securityContext: {
+        ...containerSecurityContext(pod, container, imageUser, seccomp),
+        ...(targetId !== undefined && { namespaceOptions: targetingOptions(pod, targetId) }),
+      },
     },
   };
 }

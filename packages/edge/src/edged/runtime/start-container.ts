@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import type { PodSandboxConfig } from "@kedge/cri";
-import type { Container, Pod } from "@kedge/kube";
+import type { Container, EphemeralContainer, Pod } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
 import { ContainerStartError } from "../edged-error.ts";
 import type { EdgedParts } from "../edged-parts.ts";
+import { ContainerConfigError } from "../env/container-config-error.ts";
 import { containerConfig } from "./container-config.ts";
 import {
   containerLogPath,
@@ -52,8 +53,10 @@ export async function startContainer(
   const record = newestContainer(runtime, container.name);
   const restartCount =
     record === undefined ? await restartCountFromLogs(logs, container.name) : record.restartCount + 1;
-  const facts = { image, restartCount, podIPs: sandbox.podIPs };
-  const request = await containerConfig(pod, container, facts, parts, signal).catch((error: unknown) => {
+  const request = await (async () => {
+    const facts = { image, restartCount, podIPs: sandbox.podIPs, targetId: targetOf(container, runtime) };
+    return containerConfig(pod, container, facts, parts, signal);
+  })().catch((error: unknown) => {
     events.warn(pod, "Failed", `Error: ${toError(error).message}`, container.name);
     throw error;
   });
@@ -76,4 +79,13 @@ export async function startContainer(
     parts.logger.warn({ link, error: toError(error) }, "log link not made"),
   );
   return id;
+}
+
+/** Of a container that looks at another one: which. @throws ContainerConfigError when there is no such one. */
+function targetOf(container: Container | EphemeralContainer, runtime: RuntimePod): string | undefined {
+  const name = "targetContainerName" in container ? container.targetContainerName : undefined;
+  if (name === undefined || name === "") return undefined;
+  const target = newestContainer(runtime, name);
+  if (target === undefined) throw new ContainerConfigError(`unable to find target container ${name}`);
+  return target.id;
 }

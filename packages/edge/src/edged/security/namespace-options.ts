@@ -16,6 +16,15 @@ export function namespaceOptions(pod: Pod): Extract<NamespaceOption, { $typeName
   };
 }
 
+/**
+ * As {@link namespaceOptions}, of a container that shall see another one's processes; where all of the pod share theirs, or
+ * the host's, it does already.
+ */
+export function targetingOptions(pod: Pod, targetId: string): Extract<NamespaceOption, { $typeName?: never }> {
+  const options = namespaceOptions(pod);
+  return options.pid === NamespaceMode.CONTAINER ? { ...options, pid: NamespaceMode.TARGET, targetId } : options;
+}
+
 /** Groups that every container of the pod is in, besides its own. */
 export function supplementalGroups(pod: Pod): bigint[] {
   const { fsGroup, supplementalGroups: groups = [] } = pod.spec?.securityContext ?? {};

@@ -19,18 +19,28 @@ export interface ContainerFacts {
   readonly ready: (container: Container, record: RuntimeContainer) => boolean;
 }
 
+export type ContainerKind = "init" | "regular" | "ephemeral";
+
+const LISTS = {
+  init: ["initContainers", "initContainerStatuses"],
+  regular: ["containers", "containerStatuses"],
+  ephemeral: ["ephemeralContainers", "ephemeralContainerStatuses"],
+} as const;
 const UNKNOWN_REASON = "ContainerStatusUnknown";
 const KILLED_EXIT_CODE = 137;
+const LOST_WHILE_RUNNING =
+  "The container could not be located when the pod was deleted.  The container used to be Running";
 
 /** Statuses of regular containers, by name; of init containers, in their order. @see `edge-runtime` §2.8, pod status */
 export function containerStatuses(
   pod: Pod,
   runtime: RuntimePod,
-  kind: "init" | "regular",
+  kind: ContainerKind,
   facts: ContainerFacts,
 ): ContainerStatus[] {
-  const containers = (kind === "init" ? pod.spec?.initContainers : pod.spec?.containers) ?? [];
-  const old = (kind === "init" ? pod.status?.initContainerStatuses : pod.status?.containerStatuses) ?? [];
+  const [list, statusList] = LISTS[kind];
+  const containers: readonly Container[] = pod.spec?.[list] ?? [];
+  const old = pod.status?.[statusList] ?? [];
   const statuses = containers.map((container) => {
     const before = old.find(({ name }) => name === container.name);
     return statusOf(pod, container, runtime, before, kind, facts);
@@ -43,7 +53,7 @@ function statusOf(
   container: Container,
   runtime: RuntimePod,
   before: ContainerStatus | undefined,
-  kind: "init" | "regular",
+  kind: ContainerKind,
   facts: ContainerFacts,
 ): ContainerStatus {
   const records = runtime.containers.filter(({ name }) => name === container.name);
@@ -68,6 +78,10 @@ function statusOf(
   status.ready = endsByItself
     ? status.state?.terminated?.exitCode === 0
     : status.started && newest !== undefined && facts.ready(container, newest);
+  if (kind === "ephemeral") {
+    status.ready = false; // nobody's traffic waits for it
+    delete status.started;
+  }
   return status;
 }
 
@@ -108,9 +122,12 @@ function withoutRecord(
   container: Container,
   runtime: RuntimePod,
   before: ContainerStatus | undefined,
-  kind: "init" | "regular",
+  kind: ContainerKind,
 ): ContainerStatus {
   if (kind === "init" && before?.state?.terminated !== undefined && !isSidecar(container)) return { ...before };
+  if (kind === "ephemeral" && before?.state?.terminated !== undefined) return { ...before };
+  if (kind === "ephemeral" && before?.state?.running !== undefined)
+    return { ...before, state: { terminated: lost(LOST_WHILE_RUNNING) } };
   const hasInit = (pod.spec?.initContainers ?? []).length > 0 && !isInitialized(pod, runtime);
   const reason =
     hasInit && kind === "regular"
@@ -133,8 +150,7 @@ function withoutRecord(
     return { ...before };
   if (before.state?.running === undefined || status.lastState?.terminated !== undefined) return status;
   // It ran when we last looked: without this the pod would seem never to have started.
-  const message = "The container could not be located when the pod was deleted.  The container used to be Running";
-  status.lastState = { terminated: lost(message) };
+  status.lastState = { terminated: lost(LOST_WHILE_RUNNING) };
   if (pod.metadata?.deletionTimestamp === undefined) status.restartCount += 1;
   return status;
 }
@@ -149,7 +165,7 @@ function withFailure(
   container: Container,
   runtime: RuntimePod,
   status: ContainerStatus,
-  kind: "init" | "regular",
+  kind: ContainerKind,
   failures: StartFailures,
 ): ContainerStatus {
   const failure = failures.get(container.name);

@@ -37,8 +37,9 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   const before = pod.status ?? {};
   const init = containerStatuses(pod, runtime, "init", facts);
   const regular = containerStatuses(pod, runtime, "regular", facts);
+  const ephemeral = containerStatuses(pod, runtime, "ephemeral", facts);
   const initialized = isInitialized(pod, runtime) || (runtime.sandboxes.length === 0 && wasInitialized(before));
-  if (facts.over) for (const status of [...init, ...regular]) endOf(status);
+  if (facts.over) for (const status of [...init, ...regular, ...ephemeral]) endOf(status);
 
   let phase = podPhase(pod, { init, regular, initialized, over: facts.over });
   if (before.phase === "Succeeded" || before.phase === "Failed") phase = before.phase; // there is no way back
@@ -72,6 +73,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
     startTime: before.startTime ?? now,
     ...(init.length > 0 && { initContainerStatuses: init }),
     containerStatuses: regular,
+    ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
     qosClass: before.qosClass ?? qosClassOf(pod),
   };
 }

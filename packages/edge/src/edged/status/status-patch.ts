@@ -16,6 +16,7 @@ const OWN_MEMBERS: readonly (keyof PodStatus)[] = [
   "startTime",
   "initContainerStatuses",
   "containerStatuses",
+  "ephemeralContainerStatuses",
   "qosClass",
 ];
 

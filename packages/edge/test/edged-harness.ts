@@ -18,6 +18,7 @@ import { TEST_IMAGE, type TestContainerd } from "@kedge/testing";
 import type { EdgeMessages, EdgeNotices } from "../src/edge-messages.ts";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "../src/edged/edged-config.ts";
 import type { NodeFacts } from "../src/edged/edged-parts.ts";
+import type { NodePressure } from "../src/edged/node/node-conditions.ts";
 import { Edged } from "../src/edged/edged.ts";
 
 export const NODE_NAME = "edge-1";
@@ -214,7 +215,9 @@ export interface TestEdged extends AsyncDisposable {
   readonly meta: TestMeta;
   readonly config: EdgedConfig;
   /** As if the agent had been restarted: state on disk and in the runtime stays. */
-  restart(): Promise<void>;
+  restart(overrides?: Partial<EdgedConfig>): Promise<void>;
+  /** What of the node runs out. */
+  pressure(): NodePressure | undefined;
   stop(): Promise<void>;
 }
 
@@ -258,8 +261,8 @@ export async function startTestEdged(
     node: () => undefined,
     ...nodeOptions,
   };
-  const start = () =>
-    Edged.start(config, { cri: containerd.client, bus: meta.bus, logger, clock, node }, AbortSignal.timeout(10_000));
+  const start = (used = config) =>
+    Edged.start(used, { cri: containerd.client, bus: meta.bus, logger, clock, node }, AbortSignal.timeout(10_000));
   let edged: Edged | undefined = await start();
   const stop = async () => {
     await edged?.[Symbol.asyncDispose]();
@@ -269,9 +272,10 @@ export async function startTestEdged(
     meta,
     config,
     stop,
-    async restart() {
+    pressure: () => edged?.pressure,
+    async restart(overridden = {}) {
       await stop();
-      edged = await start();
+      edged = await start({ ...config, ...overridden });
     },
     async [Symbol.asyncDispose]() {
       await stop();

@@ -1,3 +1,5 @@
+import { HOUSEKEEPING_DEFAULTS, type HousekeepingConfig } from "./housekeeping-config.ts";
+
 /** Edged's settings, from `modules.edged` of edgecore.yaml; durations in ms. */
 export interface EdgedConfig {
   /** `hostnameOverride` */
@@ -44,6 +46,7 @@ export interface EdgedConfig {
    */
   readonly pullAlwaysFallsBackOffline: boolean;
   readonly maxPods: number;
+  readonly housekeeping: HousekeepingConfig;
   /** `staticPodPath`: a folder of pods, or one file; empty: none. */
   readonly staticPodPath: string;
   /** `fileCheckFrequency` */
@@ -79,6 +82,7 @@ export const EDGED_CONFIG_DEFAULTS: Omit<EdgedConfig, "nodeName"> = {
   maxParallelImagePulls: undefined,
   pullAlwaysFallsBackOffline: false,
   maxPods: 110,
+  housekeeping: HOUSEKEEPING_DEFAULTS,
   staticPodPath: "",
   fileCheckIntervalMs: 20_000,
 };

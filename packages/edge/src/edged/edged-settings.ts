@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import type { EdgeCoreConfig } from "@kedge/api";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "./edged-config.ts";
+import { housekeepingConfig } from "./housekeeping-config.ts";
 import type { NodeReporterConfig } from "./node/node-reporter.ts";
 
 /** Edged's part of edgecore.yaml. */
@@ -34,6 +35,7 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     serializeImagePulls: kubelet.serializeImagePulls,
     maxParallelImagePulls: kubelet.maxParallelImagePulls,
     maxPods: kubelet.maxPods,
+    housekeeping: housekeepingConfig(edged),
     staticPodPath: kubelet.staticPodPath,
     fileCheckIntervalMs: kubelet.fileCheckFrequency,
   };

@@ -16,8 +16,10 @@ import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
 import { EventRecorder } from "./events/event-recorder.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { ImageManager } from "./images/image-manager.ts";
 import { nodeConfigPaths } from "./images/pull-credentials.ts";
+import type { NodePressure } from "./node/node-conditions.ts";
 import { PodWorkers } from "./pods/pod-workers.ts";
 import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
@@ -49,6 +51,8 @@ export class Edged extends Component {
   readonly #workers: PodWorkers;
   readonly #statics: StaticPods;
   readonly #statuses: StatusManager;
+  readonly #housekeeping: Housekeeping;
+  #onNodeChanged: (() => void) | undefined;
   readonly #watch: RuntimeWatch;
   readonly #scope: AsyncDisposableStack;
   readonly #changed = new Map<string, ObjectKey>();
@@ -68,10 +72,26 @@ export class Edged extends Component {
       onMirror: (uid, mirror) => this.#statuses.observeMirror(uid, mirror),
     });
     this.#statuses = new StatusManager({ ...parts, mirrors: this.#statics.mirrors });
-    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal, (key) => {
+    const onGone = (key: ObjectKey) => {
       this.#noteChange(key);
       this.#statics.ended(key);
-    });
+    };
+    this.#workers = new PodWorkers({ ...parts, statuses: this.#statuses }, this.signal, onGone, (pod) =>
+      this.#housekeeping.refuse(pod),
+    );
+    const workers = this.#workers;
+    this.#housekeeping = new Housekeeping(
+      parts,
+      {
+        all: () => workers.pods(),
+        active: () => workers.active(),
+        known: () => workers.known(),
+        has: (uid) => workers.has(uid),
+        endFor: (uid, verdict, graceSeconds) => workers.endFor(uid, verdict, graceSeconds),
+        listed: this.#listed.promise,
+      },
+      () => this.#onNodeChanged?.(),
+    );
     this.#watch = new RuntimeWatch(parts, {
       onEvent: (event) => this.#workers.notice(event),
       onChanged: ({ uid }) => this.#workers.wake(uid),
@@ -90,7 +110,8 @@ export class Edged extends Component {
     const { cri, bus, clock, logger, node } = deps;
     for (const directory of [config.podLogsDirectory, config.containerLogsDirectory])
       await mkdir(directory, { recursive: true, mode: 0o755 });
-    const events = new EventRecorder({ enabled: config.reportEvent, nodeName: config.nodeName }, deps, life.signal);
+    const { reportEvent: enabled, nodeName, housekeeping } = config;
+    const events = new EventRecorder({ enabled, nodeName, rate: housekeeping.events }, deps, life.signal);
     const { rootDirectory } = config;
     const parts: EdgedParts = {
       config,
@@ -113,6 +134,16 @@ export class Edged extends Component {
   /** The pods of this node as they stand, with the status last decided here. */
   pods(): Pod[] {
     return this.#workers.pods();
+  }
+
+  /** What of the node runs out. */
+  get pressure(): NodePressure {
+    return this.#housekeeping.pressure;
+  }
+
+  /** Calls `listener` when something else runs out than before. */
+  onPressure(listener: () => void): void {
+    this.#onNodeChanged = listener;
   }
 
   /** The cloud may have forgotten which pods this node has: whichever it does not know to exist any more is ended. */
@@ -139,6 +170,7 @@ export class Edged extends Component {
       this.#followStatics(signal),
       this.#watch.run(signal),
       this.#removeLeftovers(signal),
+      this.#housekeeping.run(signal),
     ];
     this.#loops = Promise.all(
       loops.map((loop) =>
@@ -265,6 +297,7 @@ export class Edged extends Component {
     await this.#workers.stopped();
     await this.#statuses[Symbol.asyncDispose]();
     await this.#scope.disposeAsync();
+    await this.#parts.volumes[Symbol.asyncDispose]();
     await this.#parts.cgroups?.removeIfEmpty();
   }
 }

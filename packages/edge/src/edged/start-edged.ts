@@ -7,6 +7,7 @@ import type { EdgedConfig } from "./edged-config.ts";
 import { edgedConfig, nodeReporterConfig } from "./edged-settings.ts";
 import { Edged } from "./edged.ts";
 import { NodeLease } from "./node/node-lease.ts";
+import type { RuntimeFacts } from "./node/node-facts.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
 import { RuntimeAnswers } from "./runtime/runtime-answers.ts";
 import { runtimeHealth } from "./runtime/runtime-health.ts";
@@ -43,10 +44,11 @@ export async function startEdged(
   );
   const stopping = new AbortController();
   const answers = new RuntimeAnswers(settings.runtimeEndpoint, logger);
+  let nodeTroubles: () => Pick<RuntimeFacts, "pressure"> = () => ({});
   const runtime = async () => {
     const facts = await runtimeHealth(cri.runtime, stopping.signal);
     if (!stopping.signal.aborted) answers.note(facts.version === "" ? facts.errors[0] : undefined);
-    return facts;
+    return { ...facts, ...nodeTroubles() };
   };
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
   const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
@@ -54,6 +56,8 @@ export async function startEdged(
   const cgroupDriver = await detectCgroupDriver(cri, settings, { logger, answers }, signal);
   const edged = scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
   node.onNewNode(() => edged.confirmPods());
+  nodeTroubles = () => ({ pressure: edged.pressure });
+  edged.onPressure(() => node.reportSoon());
   const lease = scope.use(
     NodeLease.start(
       {

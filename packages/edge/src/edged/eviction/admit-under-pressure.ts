@@ -15,6 +15,6 @@ export function refuseUnderPressure(pod: Pod, conditions: ReadonlySet<PressureCo
     if (qosClassOf(pod) !== "BestEffort") return undefined;
     if (untoleratedTaint([MEMORY_TAINT], pod.spec?.tolerations, ["NoSchedule"]) === undefined) return undefined;
   }
-  const message = `The node had condition: [${[...conditions].join(" ")}]. `;
+  const message = `Pod was rejected: The node had condition: [${[...conditions].join(" ")}]. `;
   return { phase: "Failed", reason: "Evicted", message };
 }

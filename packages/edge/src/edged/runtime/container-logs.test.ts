@@ -52,11 +52,12 @@ test("removes links whose log is gone, and leaves those of others", async () => 
   await using scope = new AsyncDisposableStack();
   const root = await directory(scope);
   const [logs, links] = [join(root, "pods"), join(root, "links")];
-  await Promise.all([mkdir(logs), mkdir(links)]);
-  await writeFile(join(logs, "here.log"), "");
-  await symlink(join(logs, "here.log"), join(links, "alive"));
-  await symlink(join(logs, "gone.log"), join(links, "dead"));
+  await Promise.all([mkdir(join(logs, "app"), { recursive: true }), mkdir(links)]);
+  await writeFile(join(logs, "app", "0.log"), "");
+  await symlink(join(logs, "app", "0.log"), join(links, "alive"));
+  await symlink(join(logs, "app", "1.log"), join(links, "being-rotated"));
+  await symlink(join(logs, "gone", "0.log"), join(links, "dead"));
   await symlink("/elsewhere/gone.log", join(links, "foreign"));
   await removeDeadLogLinks(links, logs);
-  assert.deepEqual(await readdir(links), ["alive", "foreign"]);
+  assert.deepEqual(await readdir(links), ["alive", "being-rotated", "foreign"]);
 });

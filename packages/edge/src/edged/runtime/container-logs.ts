@@ -1,5 +1,5 @@
 import { mkdir, readdir, readlink, rm, stat, symlink } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Pod } from "@kedge/kube";
 import { safeName } from "../volumes/pod-directory.ts";
 
@@ -58,7 +58,8 @@ export async function removeDeadLogLinks(directory: string, podLogsDirectory: st
     const path = join(directory, entry.name);
     const target = await readlink(path).catch(() => "");
     if (!target.startsWith(`${podLogsDirectory}/`)) continue; // somebody else's
-    const gone = await stat(target).then(
+    // While a log is rotated there is none for a moment, but its directory is.
+    const gone = await stat(dirname(target)).then(
       () => false,
       () => true,
     );

@@ -4,7 +4,7 @@ import { record, runtime, sandbox } from "../pods/pod.test-data.ts";
 import { superfluous } from "./remove-dead.ts";
 
 const idsOf = (state: Parameters<typeof superfluous>[0]) => {
-  const { containers, sandboxIds } = superfluous(state);
+  const { containers, sandboxIds } = superfluous(state, { perContainerMax: 1, nodeMax: -1, ageMinMs: 0 }, Date.now());
   return { containers: containers.map(({ id }) => id), sandboxIds };
 };
 

@@ -1,20 +1,23 @@
 import { rm } from "node:fs/promises";
 import type { EdgedParts } from "../edged-parts.ts";
+import { type ContainerGcPolicy, superfluousDead } from "../gc/plan-container-gc.ts";
 import { logLinkPath, podLogDirectory, removeContainerLogs } from "./container-logs.ts";
 import type { RuntimeContainer, RuntimePod } from "./runtime-pod.ts";
 
-/** Dead containers kept of each name: the last one's state and log are what users ask for (`maxPerPodContainerCount`). */
-export const DEAD_KEPT_PER_CONTAINER = 1;
-
 /** What of a living pod is of no use any more. Sandboxes only once no container is left in them. */
-export function superfluous(pod: RuntimePod): { containers: RuntimeContainer[]; sandboxIds: string[] } {
-  const kept = new Map<string, number>();
-  const containers = pod.containers.filter(({ name, state }) => {
-    if (state === "running" || state === "unknown") return false;
-    const dead = (kept.get(name) ?? 0) + 1;
-    kept.set(name, dead);
-    return dead > DEAD_KEPT_PER_CONTAINER;
-  });
+export function superfluous(
+  pod: RuntimePod,
+  policy: ContainerGcPolicy,
+  nowMs: number,
+): { containers: RuntimeContainer[]; sandboxIds: string[] } {
+  const dead = pod.containers.filter(({ state }) => state !== "running" && state !== "unknown");
+  const containers = [...new Set(dead.map(({ name }) => name))].flatMap((name) =>
+    superfluousDead(
+      dead.filter((container) => container.name === name),
+      policy,
+      nowMs,
+    ),
+  );
   const used = new Set(pod.containers.filter((one) => !containers.includes(one)).map(({ sandboxId }) => sandboxId));
   const sandboxIds = pod.sandboxes
     .slice(1) // the newest tells which attempt comes next
@@ -24,7 +27,7 @@ export function superfluous(pod: RuntimePod): { containers: RuntimeContainer[]; 
 }
 
 export async function removeSuperfluous(pod: RuntimePod, parts: EdgedParts, signal: AbortSignal): Promise<void> {
-  const { containers, sandboxIds } = superfluous(pod);
+  const { containers, sandboxIds } = superfluous(pod, parts.config.housekeeping.containers, parts.clock.now());
   for (const container of containers) await removeContainer(pod, container, parts, signal);
   for (const id of sandboxIds) await parts.cri.runtime.removePodSandbox(id, signal);
 }

@@ -1,0 +1,94 @@
+import type { EdgeCoreConfig } from "@kedge/api";
+import type { EventRate } from "./events/event-queue.ts";
+import type { EvictionConfig } from "./eviction/eviction-manager.ts";
+import { evictionThresholds } from "./eviction/eviction-thresholds.ts";
+import type { LogRotatorConfig } from "./gc/log-rotator.ts";
+import type { ContainerGcPolicy } from "./gc/plan-container-gc.ts";
+import type { ImageGcConfig } from "./images/image-gc.ts";
+import { NodeConfigError } from "./node/check-node-config.ts";
+import { quantityValue } from "./resources/quantity.ts";
+
+/** What keeps the node usable: limits, thresholds, and how often to look. */
+export interface HousekeepingConfig {
+  readonly events: EventRate;
+  /** `registryPullQPS`, `registryBurst`; 0 a second: no limit. */
+  readonly pulls: { readonly perSecond: number; readonly burst: number };
+  readonly eviction: EvictionConfig;
+  readonly containers: ContainerGcPolicy;
+  readonly containersIntervalMs: number;
+  readonly images: ImageGcConfig;
+  readonly imagesIntervalMs: number;
+  readonly logs: LogRotatorConfig;
+}
+
+/** A kubelet's defaults, but for thresholds: where the configuration has none, nothing is evicted. */
+export const HOUSEKEEPING_DEFAULTS: HousekeepingConfig = {
+  events: { perSecond: 50, burst: 100 },
+  pulls: { perSecond: 5, burst: 10 },
+  eviction: { thresholds: [], transitionMs: 300_000, softGraceSecondsMax: 0, limitsStorage: true, intervalMs: 10_000 },
+  containers: { perContainerMax: 1, nodeMax: -1, ageMinMs: 0 },
+  containersIntervalMs: 60_000,
+  images: { highPercent: 85, lowPercent: 80, ageMinMs: 120_000, ageMaxMs: 0, sandboxImage: "" },
+  imagesIntervalMs: 300_000,
+  logs: { sizeMax: 10 * 1024 * 1024, filesMax: 5, workersMax: 1, intervalMs: 10_000 },
+};
+
+const KUBELET = "modules.edged.tailoredKubeletConfig";
+
+/** @throws NodeConfigError with path, value and what is expected there. */
+export function housekeepingConfig(edged: EdgeCoreConfig["modules"]["edged"]): HousekeepingConfig {
+  const kubelet = edged.tailoredKubeletConfig;
+  const { imageGCHighThresholdPercent: highPercent, imageGCLowThresholdPercent: lowPercent } = kubelet;
+  if (lowPercent > highPercent)
+    throw invalid("imageGCLowThresholdPercent", lowPercent, "at most imageGCHighThresholdPercent");
+  return {
+    ...HOUSEKEEPING_DEFAULTS,
+    events: { perSecond: kubelet.eventRecordQPS, burst: kubelet.eventBurst },
+    pulls: { perSecond: kubelet.registryPullQPS, burst: kubelet.registryBurst },
+    eviction: {
+      ...HOUSEKEEPING_DEFAULTS.eviction,
+      thresholds: evictionThresholds({
+        hard: kubelet.evictionHard,
+        soft: kubelet.evictionSoft,
+        softGraceMs: kubelet.evictionSoftGracePeriod,
+        minimumReclaim: kubelet.evictionMinimumReclaim,
+        enforcesPods: kubelet.enforceNodeAllocatable.includes("pods"),
+      }),
+      transitionMs: kubelet.evictionPressureTransitionPeriod,
+      softGraceSecondsMax: kubelet.evictionMaxPodGracePeriod,
+      limitsStorage: kubelet.localStorageCapacityIsolation,
+    },
+    containers: {
+      perContainerMax: edged.maxPerPodContainerCount,
+      nodeMax: edged.maxContainerCount,
+      ageMinMs: edged.minimumGCAge,
+    },
+    images: {
+      highPercent,
+      lowPercent,
+      ageMinMs: kubelet.imageMinimumGCAge,
+      ageMaxMs: kubelet.imageMaximumGCAge,
+      sandboxImage: edged.podSandboxImage,
+    },
+    logs: {
+      sizeMax: logSize(kubelet.containerLogMaxSize),
+      filesMax: kubelet.containerLogMaxFiles,
+      workersMax: kubelet.containerLogMaxWorkers,
+      intervalMs: kubelet.containerLogMonitorInterval,
+    },
+  };
+}
+
+function logSize(text: string): number {
+  try {
+    return quantityValue(text);
+  } catch (error) {
+    throw invalid("containerLogMaxSize", text, "a quantity such as 10Mi, or a negative one for no rotation", error);
+  }
+}
+
+function invalid(key: string, value: string | number, expected: string, cause?: unknown): NodeConfigError {
+  const path = `${KUBELET}.${key}`;
+  const message = `${path} is ${JSON.stringify(value)}: expected ${expected}`;
+  return new NodeConfigError(message, { code: "InvalidNodeConfig", path }, { cause });
+}

@@ -14,6 +14,7 @@ export class ContainerStartError extends CodedError<{
     | "ImageInspectError"
     | "ImagePullBackOff"
     | "InvalidImageName"
+    | "PostStartHookError"
     | "RegistryUnavailable"
     | "SignatureValidationFailed"
     | "RunContainerError";

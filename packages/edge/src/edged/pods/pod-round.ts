@@ -3,7 +3,7 @@ import type { Container, Pod } from "@kedge/kube";
 import { ContainerStartError } from "../edged-error.ts";
 import type { EdgedParts } from "../edged-parts.ts";
 import { containerHash } from "../runtime/container-hash.ts";
-import { killContainer, killPod } from "../runtime/kill-pod.ts";
+import { killContainer, killPod, podAddress } from "../runtime/kill-pod.ts";
 import { removeContainer, removeSuperfluous } from "../runtime/remove-dead.ts";
 import { runSandbox, sandboxConfig } from "../runtime/run-sandbox.ts";
 import { newestContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
@@ -52,11 +52,14 @@ export class PodRound {
     if (plan.killPod) {
       const changed = runtime.sandboxes.length > 0 && plan.createSandbox !== undefined;
       if (changed) parts.events.normal(pod, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
-      await killPod(pod, runtime, undefined, parts, signal);
+      await killPod(pod, runtime, {}, parts, signal);
       if (plan.createSandbox === undefined) return { ...nothing, acted: true };
     }
+    const podIP = podAddress(pod, runtime, parts);
     await Promise.all(
-      plan.kills.map(({ container, message }) => killContainer(pod, container, message, undefined, parts, signal)),
+      plan.kills.map(({ container, message, failed }) =>
+        killContainer(pod, container, { message, failed, podIP }, parts, signal),
+      ),
     );
     const due = this.#split(pod, plan.starts, runtime);
     if (plan.createSandbox === undefined && due.starts.length === 0)

@@ -6,6 +6,7 @@ import type { EdgedParts } from "../edged-parts.ts";
 import { endCgroup } from "../runtime/end-cgroup.ts";
 import { PodProbes } from "../probes/pod-probes.ts";
 import type { Prober } from "../probes/prober.ts";
+import { endGraceSeconds } from "../runtime/grace-period.ts";
 import { killPod } from "../runtime/kill-pod.ts";
 import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
@@ -28,7 +29,6 @@ export interface PodWorkerDeps extends EdgedParts {
 
 /** A kill by an agent that does not know the pod's spec. */
 const ORPHAN_GRACE_SECONDS = 1;
-const GRACE_SECONDS_MIN = 1;
 /** After a round that failed as a whole: networks that are not up yet often are a second later. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 15_000;
@@ -66,7 +66,9 @@ export class PodWorker {
   readonly #probes: PodProbes;
   #graceSecondsMax: number | undefined;
   /** Aborts a kill whose time was cut short. */
-  #kill: { readonly graceSeconds: number | undefined; readonly life: AbortController } | undefined;
+  #kill: { readonly graceSeconds: number; readonly life: AbortController } | undefined;
+  /** Ids of containers whose preStop hook has run: it does so once, also when the time is cut short. */
+  readonly #hooksRun = new Set<string>();
 
   constructor(pod: Pod, deps: PodWorkerDeps) {
     const { uid = "", namespace = "", name = "" } = pod.metadata ?? {};
@@ -108,13 +110,7 @@ export class PodWorker {
     // Of a status that changed it was we who told.
     if (isDeepStrictEqual(intentOf(before), intentOf(pod))) return;
     this.#refreshDue ||= !isDeepStrictEqual(shownInFiles(before), shownInFiles(pod));
-    const grace = this.#graceSeconds();
-    if (
-      this.#kill !== undefined &&
-      grace !== undefined &&
-      grace < (this.#kill.graceSeconds ?? Number.POSITIVE_INFINITY)
-    )
-      this.#kill.life.abort();
+    this.#hurry();
     if (this.#mustEnd()) this.#ending.abort();
     this.#wake.wake();
   }
@@ -136,8 +132,7 @@ export class PodWorker {
   endFor(verdict: PodVerdict, graceSeconds: number): Promise<void> {
     this.#verdict ??= verdict;
     this.#graceSecondsMax = Math.min(this.#graceSecondsMax ?? graceSeconds, graceSeconds);
-    if (this.#kill !== undefined && graceSeconds < (this.#kill.graceSeconds ?? Number.POSITIVE_INFINITY))
-      this.#kill.life.abort();
+    this.#hurry();
     this.#ending.abort();
     this.#wake.wake();
     return this.#stopped.promise;
@@ -345,7 +340,8 @@ export class PodWorker {
       const life = new AbortController();
       this.#kill = { graceSeconds, life };
       try {
-        await killPod(this.pod, this.#runtime, graceSeconds, this.#deps, AbortSignal.any([signal, life.signal]));
+        const end = { graceSeconds, hooksRun: this.#hooksRun };
+        await killPod(this.pod, this.#runtime, end, this.#deps, AbortSignal.any([signal, life.signal]));
         break;
       } catch (error) {
         if (signal.aborted || !life.signal.aborted) throw error; // else: again, with less time
@@ -365,14 +361,13 @@ export class PodWorker {
     this.#stopped.resolve();
   }
 
-  /** `undefined`: the pod's own. */
-  #graceSeconds(): number | undefined {
-    if (this.#orphan) return ORPHAN_GRACE_SECONDS;
-    const { deletionTimestamp, deletionGracePeriodSeconds } = this.#pod.metadata ?? {};
-    const asked = deletionTimestamp === undefined ? undefined : deletionGracePeriodSeconds;
-    if (asked === undefined && this.#graceSecondsMax === undefined) return undefined;
-    const most = this.#graceSecondsMax ?? Number.POSITIVE_INFINITY;
-    return Math.max(GRACE_SECONDS_MIN, Math.min(asked ?? most, most));
+  /** A kill that has more time than there is now begins anew. */
+  #hurry(): void {
+    if (this.#kill !== undefined && this.#graceSeconds() < this.#kill.graceSeconds) this.#kill.life.abort();
+  }
+
+  #graceSeconds(): number {
+    return this.#orphan ? ORPHAN_GRACE_SECONDS : endGraceSeconds(this.#pod, this.#graceSecondsMax);
   }
 }
 

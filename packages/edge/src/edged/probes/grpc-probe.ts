@@ -5,7 +5,7 @@ import { healthRequest, healthStatus, SERVING } from "./grpc-health.ts";
 import { KUBELET_VERSION } from "./http-get.ts";
 import { explainNetworkFailure, joinHostPort } from "./network-failure.ts";
 import { failed, PROBE_OUTPUT_BYTES_MAX, type ProbeOutcome, succeeded } from "./probe-outcome.ts";
-import { DeadlineError, withDeadline } from "./with-deadline.ts";
+import { DeadlineError, withDeadline } from "../with-deadline.ts";
 
 const OK = "0";
 const UNIMPLEMENTED = "12";

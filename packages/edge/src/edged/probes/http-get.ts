@@ -100,7 +100,7 @@ function redirected(from: HttpTarget, location: string | undefined): HttpTarget 
 function answerOf(target: HttpTarget, signal: AbortSignal): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const { scheme, host, port, path, headers } = target;
-  const options: RequestOptions = { host, port, path, headers, agent: false, signal };
+  const options: RequestOptions = { host, port, path, headers, agent: false, signal, insecureHTTPParser: true };
   let request: ClientRequest;
   try {
     request =

@@ -1,6 +1,6 @@
 import { type HttpTarget, httpGet, urlOf } from "./http-get.ts";
 import { failed, type ProbeOutcome, succeeded } from "./probe-outcome.ts";
-import { DeadlineError, withDeadline } from "./with-deadline.ts";
+import { DeadlineError, withDeadline } from "../with-deadline.ts";
 
 /** Well is whom a GET brings 200 … 399. A redirect to another host is not followed: that host is not asked for. */
 export async function httpProbe(target: HttpTarget, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {

@@ -1,9 +1,10 @@
 import { type CriClient, CriError } from "@kedge/cri";
 import type { Container, Pod, Probe } from "@kedge/kube";
-import { type Clock, type Logger, toError } from "@kedge/runtime";
+import type { Clock, Logger } from "@kedge/runtime";
 import { expandArguments } from "../env/expand-variables.ts";
 import type { EventRecorder } from "../events/event-recorder.ts";
 import { PullGate } from "../images/pull-gate.ts";
+import { runtimeMessage } from "../runtime/runtime-message.ts";
 import { containerPort } from "./container-port.ts";
 import { execProbe } from "./exec-probe.ts";
 import { grpcProbe } from "./grpc-probe.ts";
@@ -95,8 +96,7 @@ export class Prober {
       const command = expandArguments(exec.command, values);
       return execProbe(this.#deps.cri.runtime, containerId, command, timeoutSeconds, signal);
     }
-    if (httpGet !== undefined)
-      return httpProbe(httpTarget(httpGet, container, podIP, "probe"), timeoutMs, signal);
+    if (httpGet !== undefined) return httpProbe(httpTarget(httpGet, container, podIP, "probe"), timeoutMs, signal);
     if (tcpSocket !== undefined) {
       const host = tcpSocket.host === undefined || tcpSocket.host === "" ? podIP : tcpSocket.host;
       return tcpProbe(addressOf(host), containerPort(tcpSocket.port, container), timeoutMs, signal);
@@ -111,10 +111,8 @@ export class Prober {
 
 /** In the words of gRPC, which users of a runtime know. */
 function explain(error: unknown): string {
-  const { message } = toError(error);
-  if (!(error instanceof CriError)) return message;
-  const { call, code } = error.details;
-  return `rpc error: code = ${code} desc = ${message.slice(call.length + 2)}`;
+  const message = runtimeMessage(error);
+  return error instanceof CriError ? `rpc error: code = ${error.code} desc = ${message}` : message;
 }
 
 function addressOf(host: string | undefined): string {

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { explainNetworkFailure, joinHostPort } from "./network-failure.ts";
 import { failed, type ProbeOutcome, succeeded } from "./probe-outcome.ts";
-import { DeadlineError, withDeadline } from "./with-deadline.ts";
+import { DeadlineError, withDeadline } from "../with-deadline.ts";
 
 /** Well is who accepts a connection. */
 export async function tcpProbe(

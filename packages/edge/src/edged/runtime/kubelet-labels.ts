@@ -11,8 +11,8 @@ export const HASH_ANNOTATION = "io.kubernetes.container.hash";
 export const RESTART_COUNT_ANNOTATION = "io.kubernetes.container.restartCount";
 export const TERMINATION_PATH_ANNOTATION = "io.kubernetes.container.terminationMessagePath";
 export const TERMINATION_POLICY_ANNOTATION = "io.kubernetes.container.terminationMessagePolicy";
-const PRE_STOP_ANNOTATION = "io.kubernetes.container.preStopHandler";
-const PORTS_ANNOTATION = "io.kubernetes.container.ports";
+export const PRE_STOP_ANNOTATION = "io.kubernetes.container.preStopHandler";
+export const PORTS_ANNOTATION = "io.kubernetes.container.ports";
 export const GRACE_PERIOD_ANNOTATION = "io.kubernetes.pod.terminationGracePeriod";
 export const DELETION_GRACE_ANNOTATION = "io.kubernetes.pod.deletionGracePeriod";
 

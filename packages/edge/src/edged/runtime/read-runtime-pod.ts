@@ -7,6 +7,7 @@ import {
   type PodSandboxStatus,
   type RuntimeService,
 } from "@kedge/cri";
+import type { ContainerPort, LifecycleHandler } from "@kedge/kube";
 import {
   CONTAINER_NAME_LABEL,
   DELETION_GRACE_ANNOTATION,
@@ -15,6 +16,8 @@ import {
   POD_NAME_LABEL,
   POD_NAMESPACE_LABEL,
   POD_UID_LABEL,
+  PORTS_ANNOTATION,
+  PRE_STOP_ANNOTATION,
   RESTART_COUNT_ANNOTATION,
   TERMINATION_PATH_ANNOTATION,
   TERMINATION_POLICY_ANNOTATION,
@@ -116,6 +119,8 @@ function toRuntimeContainer(status: ContainerStatus, sandboxId: string): Runtime
     terminationMessageHostPath: status.mounts.find(({ containerPath }) => containerPath === terminationPath)?.hostPath,
     terminationMessagePolicy: annotations[TERMINATION_POLICY_ANNOTATION] ?? "File",
     gracePeriodSeconds: parseCount(grace),
+    preStop: parseNote<LifecycleHandler>(annotations[PRE_STOP_ANNOTATION]),
+    ports: parseNote<ContainerPort[]>(annotations[PORTS_ANNOTATION]) ?? [],
   };
 }
 
@@ -131,6 +136,16 @@ export function podOf(
 
 function toMs(nanoseconds: bigint): number {
   return nanoseconds <= 0n ? 0 : Number(nanoseconds / NS_PER_MS);
+}
+
+/** What a kubelet, or we, wrote on the container; whoever else may write there is root. */
+function parseNote<T extends object>(json: string | undefined): T | undefined {
+  try {
+    const value: unknown = json === undefined ? undefined : JSON.parse(json);
+    return typeof value === "object" && value !== null ? (value as T) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function parseCount(text: string | undefined): number | undefined {

@@ -1,3 +1,5 @@
+import type { ContainerPort, LifecycleHandler } from "@kedge/kube";
+
 /** What the runtime knows of one pod: plain facts, so that deciding on them is pure. */
 export interface RuntimePod {
   readonly uid: string;
@@ -41,6 +43,9 @@ export interface RuntimeContainer {
   readonly terminationMessageHostPath: string | undefined;
   readonly terminationMessagePolicy: string;
   readonly gracePeriodSeconds: number | undefined;
+  /** Written on it when it was made, for the time when its pod's object is gone. */
+  readonly preStop?: LifecycleHandler | undefined;
+  readonly ports?: ContainerPort[];
 }
 
 export const emptyRuntimePod = (uid: string, namespace: string, name: string): RuntimePod => ({

@@ -5,6 +5,7 @@ import { toError } from "@kedge/runtime";
 import { ContainerStartError } from "../edged-error.ts";
 import type { EdgedParts } from "../edged-parts.ts";
 import { ContainerConfigError } from "../env/container-config-error.ts";
+import { runHook } from "../hooks/run-hook.ts";
 import { containerConfig } from "./container-config.ts";
 import {
   containerLogPath,
@@ -15,6 +16,8 @@ import {
   podLogDirectory,
   restartCountFromLogs,
 } from "./container-logs.ts";
+import { killContainer } from "./kill-pod.ts";
+import { runtimeMessage } from "./runtime-message.ts";
 import { newestContainer, type RuntimePod } from "./runtime-pod.ts";
 
 export interface ReadySandbox {
@@ -44,7 +47,7 @@ export async function startContainer(
   const logs = podLogDirectory(config.podLogsDirectory, identity);
   const fail = (code: "CreateContainerError" | "RunContainerError", error: unknown): ContainerStartError => {
     signal.throwIfAborted();
-    const message = toError(error).message;
+    const message = runtimeMessage(error);
     events.warn(pod, "Failed", `Error: ${message}`, container.name);
     return new ContainerStartError(message, { code }, { cause: error });
   };
@@ -67,18 +70,47 @@ export async function startContainer(
   } catch (error) {
     throw fail("CreateContainerError", error);
   }
-  events.normal(pod, "Created", `Created container: ${container.name}`, container.name);
+  events.normal(pod, "Created", "Container created", container.name);
   try {
     await cri.runtime.startContainer(id, signal);
   } catch (error) {
     throw fail("RunContainerError", error);
   }
-  events.normal(pod, "Started", `Started container ${container.name}`, container.name);
+  events.normal(pod, "Started", "Container started", container.name);
   const link = logLinkPath(config.containerLogsDirectory, identity, container.name, id);
   await linkLog(link, join(logs, containerLogPath(container.name, restartCount))).catch((error: unknown) =>
     parts.logger.warn({ link, error: toError(error) }, "log link not made"),
   );
+  await runPostStart(pod, container, id, sandbox.podIPs[0], parts, AbortSignal.any([ending, signal]));
   return id;
+}
+
+/** A container whose hook fails is ended again. @throws ContainerStartError, or the signal's reason: then it runs on. */
+async function runPostStart(
+  pod: Pod,
+  container: Container | EphemeralContainer,
+  containerId: string,
+  podIP: string | undefined,
+  parts: EdgedParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const hook = container.lifecycle?.postStart;
+  if (hook === undefined) return;
+  const { name } = container;
+  try {
+    await runHook(hook, { pod, container, containerId, podIP }, parts, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // What it said may be secret: users who may read events need not be those who may read the pod.
+    parts.events.warn(pod, "FailedPostStartHook", "PostStartHook failed", name);
+    const end = { message: "FailedPostStartHook", podIP };
+    const record = { id: containerId, name, state: "running" as const };
+    await killContainer(pod, record, end, parts, signal).catch((problem: unknown) => {
+      signal.throwIfAborted();
+      parts.logger.warn({ container: name, error: toError(problem) }, "container not ended after its hook failed");
+    });
+    throw new ContainerStartError(toError(error).message, { code: "PostStartHookError" }, { cause: error });
+  }
 }
 
 /** Of a container that looks at another one: which. @throws ContainerConfigError when there is no such one. */

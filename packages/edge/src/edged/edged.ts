@@ -146,6 +146,11 @@ export class Edged extends Component {
     this.#onNodeChanged = listener;
   }
 
+  /** What probes came to, as kubelets serve it at `/metrics/probes`. */
+  probeMetrics(): string {
+    return this.#workers.probeMetrics.render();
+  }
+
   /** The cloud may have forgotten which pods this node has: whichever it does not know to exist any more is ended. */
   confirmPods(): void {
     this.#statuses.confirmAll();

@@ -34,7 +34,12 @@ export function planInitContainers(pod: Pod, runtime: RuntimePod, probes: ProbeR
   let initialized = containers.length === 0 || isInitialized(pod, runtime);
   let passed = initialized; // those before the one we look at have done their part
   let seen = false;
-  const restart = (container: Container, record: RuntimeContainer, message: string, failed?: ContainerKill["failed"]) => {
+  const restart = (
+    container: Container,
+    record: RuntimeContainer,
+    message: string,
+    failed?: ContainerKill["failed"],
+  ) => {
     kills.push({ container: record, message, failed });
     starts.unshift(container);
   };

@@ -82,6 +82,7 @@ function writeConfig(dir: string, kubeConfig: string, ports: FleetCloud["ports"]
         https: { address: "0.0.0.0", port: ports.https },
         unixsocket: { enable: false },
       },
+      cloudStream: { enable: false },
       iptablesManager: { enable: false },
     },
   };

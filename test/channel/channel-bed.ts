@@ -62,6 +62,7 @@ export class ChannelBed implements AsyncDisposable {
             websocket: { address: ADDRESS, port: this.#ports.websocket },
             https: { address: ADDRESS, port: this.#ports.https },
           },
+          cloudStream: { enable: false },
         },
       },
       { hostname: "cloud", localIP: ADDRESS },

@@ -72,6 +72,7 @@ test(
           https: { port: https },
           unixsocket: { enable: false },
         },
+        cloudStream: { enable: false },
       },
     };
     writeFileSync(at("cloudcore.yaml"), JSON.stringify(config));

@@ -61,6 +61,8 @@ test(
       "modules.cloudHub.websocket.port": cloudHub,
       "modules.cloudHub.https.port": https,
       "modules.cloudHub.unixsocket.address": `unix://${at("cloud.sock")}`,
+      "modules.cloudStream.tunnelPort": await freePort(),
+      "modules.cloudStream.streamPort": await freePort(),
     });
     scope.use(TestProcess.start("cloudcore", kedge, ["cloudcore", "--config", cloudConfig], at("cloudcore.log")));
     const token = await waitForObject(kube, SECRETS, { namespace: "kubeedge", name: "tokensecret" }, (secret) => {

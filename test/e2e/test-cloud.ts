@@ -14,6 +14,8 @@ export interface CloudPorts {
   readonly cloudHub: number;
   readonly https: number;
   readonly monitor: number;
+  readonly tunnel: number;
+  readonly stream: number;
 }
 
 /** The command that runs cloudcore with this configuration file. */
@@ -64,6 +66,14 @@ function writeCloudConfig(dir: string, address: string, ports: CloudPorts, kubec
         websocket: { address: "0.0.0.0", port: ports.cloudHub },
         https: { address: "0.0.0.0", port: ports.https },
         unixsocket: { enable: false },
+      },
+      cloudStream: {
+        address,
+        tlsTunnelCAFile: join(pki, "rootCA.crt"),
+        tlsTunnelCertFile: join(pki, "server.crt"),
+        tlsTunnelPrivateKeyFile: join(pki, "server.key"),
+        tunnelPort: ports.tunnel,
+        streamPort: ports.stream,
       },
       iptablesManager: { enable: false },
     },
@@ -162,7 +172,13 @@ class ProcessCloud implements TestCloud {
 }
 
 async function ports(): Promise<CloudPorts> {
-  return { cloudHub: await freePort(), https: await freePort(), monitor: await freePort() };
+  return {
+    cloudHub: await freePort(),
+    https: await freePort(),
+    monitor: await freePort(),
+    tunnel: await freePort(),
+    stream: await freePort(),
+  };
 }
 
 /** API server, controllers and cloudcore of ours in one process. */

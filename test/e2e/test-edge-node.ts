@@ -123,6 +123,13 @@ export class TestEdgeNode implements AsyncDisposable {
           token: await cloud.token(),
           ...options.edgeHub,
         },
+        edgeStream: {
+          enable: true,
+          server: `${cloud.address}:${cloud.ports.tunnel}`,
+          tlsTunnelCAFile: at("pki", "rootCA.crt"),
+          tlsTunnelCertFile: at("pki", "server.crt"),
+          tlsTunnelPrivateKeyFile: at("pki", "server.key"),
+        },
         eventBus: {
           mqttMode: options.mqtt?.mode ?? 0,
           mqttServerInternal: `tcp://127.0.0.1:${ports.mqtt}`,

@@ -77,6 +77,7 @@ export class FaultCloud implements AsyncDisposable {
           https: { address: "127.0.0.1", port: this.ports.https },
           unixsocket: { enable: false },
         },
+        cloudStream: { enable: false },
         iptablesManager: { enable: false },
       },
     };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Message } from "@kedge/protocol";
 import { ROUTES } from "./cloudhub/https-routes.ts";
+import { KUBELET_ROUTES } from "./cloudstream/kubelet-routes.ts";
 import { routeUpstream } from "./cloudhub/upstream-router.ts";
 import { UPSTREAM_HANDLERS } from "./edgecontroller/upstream.ts";
 
@@ -32,6 +33,19 @@ test("every route of port 10002 is in the table, with who may call it, and none 
   );
 });
 
+test("every route of nodes' kubelet endpoints is in the table, with what a caller needs, and none that is not there", () => {
+  const rights = (subresources: readonly string[]) => subresources.map((one) => `nodes/${one}`).join(" or ");
+  assert.deepEqual(
+    listed("10003").toSorted(),
+    KUBELET_ROUTES.map(
+      ({ methods, path, subresources }) => `${methods.join(", ")} ${path}: ${rights(subresources)}`,
+    ).toSorted(),
+  );
+});
+
+test("a node alone opens its tunnel", () =>
+  assert.deepEqual(listed("10004"), ["GET /v1/kubeedge/connect (upgrade to WebSocket): node"]));
+
 test("every path of the monitor's port is in the table", () => {
   const source = readFileSync(join(import.meta.dirname, "monitor-server.ts"), "utf8");
   const paths = [...source.matchAll(/path === "([^"]+)"/g)].map(([, path]) => `GET ${path}: anyone`);
@@ -54,8 +68,10 @@ test("whatever listens on a port is known here: a new server needs its rows in t
   assert.deepEqual(servers.toSorted(), [
     "cloud/src/cloudhub/cloudhub.ts", // 10000
     "cloud/src/cloudhub/https-server.ts", // 10002
+    "cloud/src/cloudstream/kubelet-server.ts", // 10003
+    "cloud/src/cloudstream/node-ports.ts", // one for each node, each the same as 10003
     "cloud/src/monitor-server.ts", // 9091
-    "transport/src/websocket-server.ts", // behind CloudHub's
+    "transport/src/websocket-server.ts", // behind CloudHub's, and behind 10004
   ]);
 });
 

@@ -40,4 +40,8 @@ export interface UpstreamMessage {
 
 export type CloudNotices = {
   "hub/session": { node: string; connected: boolean };
+  /** An administrator keeps this node out from now on. */
+  "hub/lockedOut": { node: string };
+  /** Our servers show another certificate from now on. */
+  "hub/identity": Record<never, never>;
 };

@@ -6,6 +6,8 @@ import type { KubeClient } from "@kedge/kube-client";
 import { type Clock, CodedError, hasCode, type Logger, MessageBus, Metrics } from "@kedge/runtime";
 import type { CloudMessages, CloudNotices } from "./cloud-messages.ts";
 import { CloudHub, type CloudHubConfig } from "./cloudhub/cloudhub.ts";
+import { CloudStream } from "./cloudstream/cloudstream.ts";
+import { readStreamConfig } from "./cloudstream/stream-config.ts";
 import { SyncRecords } from "./cloudhub/sync-records.ts";
 import { CsrApprover } from "./csrapprover/csrapprover.ts";
 import { DeviceController } from "./devicecontroller/devicecontroller.ts";
@@ -22,7 +24,14 @@ export interface CloudCoreDeps {
 
 /** A running CloudCore; the ports are those in use, also where the configuration says 0. */
 export interface CloudCore extends AsyncDisposable {
-  readonly ports: { readonly websocket: number; readonly https: number; readonly monitor: number };
+  readonly ports: {
+    readonly websocket: number;
+    readonly https: number;
+    readonly monitor: number;
+    /** 0: CloudStream is switched off. */
+    readonly tunnel: number;
+    readonly stream: number;
+  };
   readonly connectedNodes: () => readonly string[];
 }
 
@@ -40,6 +49,8 @@ export const CLOUDCORE_SUPPORTED: ReadonlySet<string> = new Set([
   "modules.edgeController.enable",
   "modules.deviceController.enable",
   "modules.syncController.enable",
+  "modules.cloudStream.enable",
+  "modules.iptablesManager.enable", // KubeEdge's way to nodes' kubelet endpoints: what leads there, is not ours
 ]);
 
 /** All of CloudCore on one page; should one part fail to start, those before it stop. */
@@ -49,6 +60,8 @@ export async function startCloudCore(
   signal: AbortSignal,
 ): Promise<CloudCore> {
   await using scope = new AsyncDisposableStack();
+  const ownAddress = localAddress();
+  const streamConfig = readStreamConfig(config, ownAddress);
   const hubConfig = readHubConfig(config);
   await expectCrds(kube, signal);
   const metrics = new Metrics();
@@ -62,7 +75,7 @@ export async function startCloudCore(
   const records = scope.use(await SyncRecords.start(part("syncrecords"), signal));
   const pending = { name: "kedge_sync_record_writes_pending", help: "Sync records that are not written yet." };
   metrics.gauge(pending, () => records.pendingWrites);
-  const address = hubConfig.names.ipAddresses[0] ?? localAddress();
+  const address = hubConfig.names.ipAddresses[0] ?? ownAddress;
   const edgeController = scope.use(await EdgeController.start({ ...part("edgecontroller"), address }, signal));
   if (config.modules.deviceController.enable)
     scope.use(await DeviceController.start(config.modules.deviceController, part("devicecontroller"), signal));
@@ -73,11 +86,14 @@ export async function startCloudCore(
   // Last: nodes come when all who listen to them are there.
   const { view } = edgeController;
   const hubDeps = { ...part("cloudhub"), records, metrics, view, address };
-  const hub = scope.use(await CloudHub.start(hubConfig, hubDeps, signal));
+  const hub = scope.use(await CloudHub.start(withAddress(hubConfig, streamConfig?.nodeAddress), hubDeps, signal));
+  const stream =
+    streamConfig &&
+    scope.use(await CloudStream.start(streamConfig, { ...part("cloudstream"), metrics, view, hub }, signal));
   readiness.started();
   const running = scope.move();
   return {
-    ports: { ...hub.ports, monitor: monitor.port },
+    ports: { tunnel: 0, stream: 0, ...hub.ports, ...stream?.ports, monitor: monitor.port },
     connectedNodes: () => hub.connectedNodes,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
@@ -107,6 +123,13 @@ function readHubConfig({ modules }: CloudCoreConfig): CloudHubConfig {
     tokenRefreshHours: hub.tokenRefreshDuration,
     sharedToken: hub.sharedToken,
   };
+}
+
+/** The server's certificate is shown to whoever reads nodes here, too. */
+function withAddress(config: CloudHubConfig, address: string | undefined): CloudHubConfig {
+  const { ipAddresses } = config.names;
+  if (address === undefined || ipAddresses.includes(address)) return config;
+  return { ...config, names: { ...config.names, ipAddresses: [...ipAddresses, address] } };
 }
 
 async function expectCrds(kube: KubeClient, signal: AbortSignal): Promise<void> {

@@ -53,6 +53,7 @@ function configuration(hub: Record<string, unknown> = {}, kubeConfig = kubernete
         https: { address, port: ports.https },
         ...hub,
       },
+      cloudStream: { enable: false },
     },
   };
 }

@@ -38,6 +38,7 @@ export async function startCloud(
   hub: Record<string, unknown> = {},
   logger: Logger = silentLogger,
   throughWhich: (kube: KubeClient) => KubeClient = (kube) => kube,
+  stream: Record<string, unknown> = {},
 ): Promise<CloudFixture> {
   await using scope = new AsyncDisposableStack();
   const dir = await mkdtemp(joinPath(tmpdir(), "kedge-cloud-"));
@@ -59,6 +60,7 @@ export async function startCloud(
           https: { address, port: 0 },
           ...hub,
         },
+        cloudStream: { enable: false, address, tunnelPort: 0, streamPort: 0, ...stream },
       },
     },
     { hostname: "cloud", localIP: address },

@@ -111,6 +111,7 @@ async function writeConfig(dir: string, kubeconfig: string): Promise<string> {
         websocket: { address, port: 0 },
         https: { address, port: 0 },
       },
+      cloudStream: { address, tunnelPort: 0, streamPort: 0 },
     },
   };
   const file = join(dir, "cloudcore.yaml");

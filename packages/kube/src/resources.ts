@@ -1,4 +1,6 @@
 import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from "kubernetes-types/apps/v1.js";
+import type { TokenReview } from "kubernetes-types/authentication/v1.js";
+import type { SubjectAccessReview } from "kubernetes-types/authorization/v1.js";
 import type { CertificateSigningRequest } from "kubernetes-types/certificates/v1.js";
 import type { Lease } from "kubernetes-types/coordination/v1.js";
 import type {
@@ -66,5 +68,13 @@ export const CERTIFICATE_SIGNING_REQUESTS = type<CertificateSigningRequest>(
   "v1",
   "CertificateSigningRequest",
   "certificatesigningrequests",
+  false,
+);
+export const TOKEN_REVIEWS = type<TokenReview>("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", false);
+export const SUBJECT_ACCESS_REVIEWS = type<SubjectAccessReview>(
+  "authorization.k8s.io",
+  "v1",
+  "SubjectAccessReview",
+  "subjectaccessreviews",
   false,
 );

@@ -17,3 +17,4 @@ export { TunnelError } from "./tunnel-error.ts";
 export { TunnelConnection } from "./tunnel-connection.ts";
 export { TUNNEL_SESSIONS_MAX, TunnelLink, type TunnelConnectType, type TunnelLinkOptions } from "./tunnel-link.ts";
 export { connectTunnel, type ConnectTunnelOptions } from "./connect-tunnel.ts";
+export { startTunnelServer, type TunnelServerOptions } from "./tunnel-server.ts";

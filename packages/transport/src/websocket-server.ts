@@ -6,7 +6,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import type { Duplex } from "node:stream";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { MESSAGE_BYTES_MAX } from "@kedge/protocol";
-import { Component, systemClock, toError } from "@kedge/runtime";
+import { Component, type Logger, systemClock, toError } from "@kedge/runtime";
 import { type WebSocket, WebSocketServer as WsServer } from "ws";
 import { type LinkEnd, linkEnd, type WebSocketLinkOptions } from "./link-end.ts";
 import { nameOf, OPENING_LIMITS, OpeningGate, type OpeningLimits } from "./opening-gate.ts";
@@ -37,7 +37,8 @@ export interface LinkAdmission {
   readonly responseHeaders?: Readonly<Record<string, string>> | undefined;
 }
 
-export interface WebSocketServerOptions extends WebSocketLinkOptions {
+/** How to accept connections, whatever is spoken on them. */
+export interface UpgradeServerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
@@ -50,8 +51,18 @@ export interface WebSocketServerOptions extends WebSocketLinkOptions {
   readonly sessionsAtOnce?: number | undefined;
   /** Of connections that are not admitted yet, where other limits than the usual are wanted. */
   readonly opening?: Partial<OpeningLimits> | undefined;
+  readonly logger: Logger;
+}
+
+export interface WebSocketServerOptions extends WebSocketLinkOptions, UpgradeServerOptions {
   /** Gets each new link; must call `receive`. */
   readonly onLink: (link: WebSocketLink, request: LinkRequest) => void;
+}
+
+/** What becomes of a connection that was let in. @param messageBytesMax of one message on it */
+export interface Upgraded {
+  readonly messageBytesMax: number;
+  readonly take: (webSocket: WebSocket, socket: TLSSocket, request: LinkRequest) => void;
 }
 
 /** Of all kinds, also those that have not shown a certificate yet; above the 15,000 sessions that one server is to hold. */
@@ -78,27 +89,28 @@ export class WebSocketServer extends Component {
   readonly #server: Server;
   /** Never listens itself: gets its connections from the gate. */
   readonly #https: HttpsServer;
-  readonly #upgrader = new WsServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MESSAGE_BYTES_MAX,
-    skipUTF8Validation: true, // the link checks it: a bad text costs the message, not the connection
-  });
-  readonly #options: WebSocketServerOptions;
-  readonly #end: LinkEnd;
+  readonly #upgrader: WsServer;
+  readonly #options: UpgradeServerOptions;
+  readonly #take: Upgraded["take"];
   readonly #gate: OpeningGate;
   readonly #rate: SessionRate;
   readonly #sockets = new Set<Socket>();
   readonly #responseHeaders = new WeakMap<IncomingMessage, Readonly<Record<string, string>>>();
   #sentAway = 0;
 
-  private constructor(options: WebSocketServerOptions) {
+  private constructor(options: UpgradeServerOptions, { messageBytesMax, take }: Upgraded) {
     super();
     const { tls, logger, sessionsPerSecond = SESSIONS_PER_SECOND, sessionsAtOnce = SESSIONS_AT_ONCE_MAX } = options;
     const limits = { ...OPENING_LIMITS, ...options.opening };
     this.#options = options;
-    this.#end = linkEnd(options, false);
+    this.#take = take;
+    this.#upgrader = new WsServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: messageBytesMax,
+      skipUTF8Validation: true, // the link checks it: a bad text costs the message, not the connection
+    });
     this.#rate = new SessionRate(sessionsPerSecond, sessionsAtOnce, systemClock);
     this.#gate = new OpeningGate(limits, (socket) => this.#https.emit("connection", socket), systemClock);
     this.#https = createHttpsServer({
@@ -128,9 +140,28 @@ export class WebSocketServer extends Component {
   }
 
   /** @throws if the address cannot be listened on, or `signal` aborts. */
-  static async start(options: WebSocketServerOptions, signal: AbortSignal): Promise<WebSocketServer> {
+  static start(options: WebSocketServerOptions, signal: AbortSignal): Promise<WebSocketServer> {
+    const end: LinkEnd = linkEnd(options, false);
+    const take: Upgraded["take"] = (webSocket, socket, request) => {
+      const link = new WebSocketLink(webSocket, socket, end);
+      try {
+        options.onLink(link, request);
+      } catch (error) {
+        options.logger.error({ remote: request.remoteAddress, error: toError(error) }, "a new link was not taken");
+        link.terminate("nobody has taken it");
+      }
+    };
+    return WebSocketServer.startWith(options, { messageBytesMax: MESSAGE_BYTES_MAX, take }, signal);
+  }
+
+  /** For what is no {@link WebSocketLink}. @throws as `start`. */
+  static async startWith(
+    options: UpgradeServerOptions,
+    upgraded: Upgraded,
+    signal: AbortSignal,
+  ): Promise<WebSocketServer> {
     await using scope = new AsyncDisposableStack();
-    const server = scope.use(new WebSocketServer(options));
+    const server = scope.use(new WebSocketServer(options, upgraded));
     server.#server.listen(options.port, options.host);
     await once(server.#server, "listening", { signal });
     scope.move();
@@ -179,16 +210,7 @@ export class WebSocketServer extends Component {
     this.#upgrader.handleUpgrade(incoming, socket, head, (webSocket: WebSocket) => {
       socket.off("error", drop); // from here on the link hears of errors
       this.#gate.left(name);
-      const link = new WebSocketLink(webSocket, socket, this.#end);
-      try {
-        this.#options.onLink(link, request);
-      } catch (error) {
-        this.#options.logger.error(
-          { remote: request.remoteAddress, error: toError(error) },
-          "a new link was not taken",
-        );
-        link.terminate("nobody has taken it");
-      }
+      this.#take(webSocket, socket, request);
     });
   }
 

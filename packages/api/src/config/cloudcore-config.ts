@@ -139,7 +139,7 @@ const taskManager = group({
 });
 
 const cloudStream = group({
-  enable: enable(false),
+  enable: enable(true), // KubeEdge: false, and needs files that nobody has made
   tlsTunnelCAFile: text(CA),
   tlsTunnelCertFile: text(CERT),
   tlsTunnelPrivateKeyFile: text(KEY),
@@ -148,6 +148,9 @@ const cloudStream = group({
   tlsStreamCertFile: text("/etc/kubeedge/certs/stream.crt"),
   tlsStreamPrivateKeyFile: text("/etc/kubeedge/certs/stream.key"),
   streamPort: port(10003),
+  address: text("0.0.0.0", { description: "to listen on" }),
+  nodeAddress: text("", { description: "where the API server reaches this cloudcore; empty: found out" }),
+  nodePorts: text("13000-29999", { description: "one for each node; empty: none" }),
 });
 
 const router = group({

@@ -40,6 +40,7 @@ test("what we print loads without a warning, whatever this version has of it", (
     "edgeController",
     "deviceController",
     "syncController",
+    "cloudStream",
   ];
   const supporting = (names: string[]) => ({ supported: new Set(names.map((name) => `modules.${name}.enable`)) });
   for (const text of [defaultEdgeCoreConfig(host), minEdgeCoreConfig(host)])

@@ -641,7 +641,7 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
      "properties": {
       "enable": {
        "type": "boolean",
-       "default": false,
+       "default": true,
        "x-switch": true
       },
       "tlsTunnelCAFile": {
@@ -679,6 +679,18 @@ export const CLOUD_CORE_SCHEMA: ConfigSchema<CloudCoreConfig> = {
        "default": 10003,
        "minimum": 0,
        "maximum": 65535
+      },
+      "address": {
+       "type": "string",
+       "default": "0.0.0.0"
+      },
+      "nodeAddress": {
+       "type": "string",
+       "default": ""
+      },
+      "nodePorts": {
+       "type": "string",
+       "default": "13000-29999"
       }
      }
     },

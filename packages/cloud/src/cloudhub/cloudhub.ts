@@ -19,6 +19,7 @@ import {
   type LinkRefusal,
   type LinkRequest,
   type ServerLoad,
+  type TlsIdentity,
   type WebSocketLink,
   WebSocketServer,
 } from "@kedge/transport";
@@ -146,7 +147,10 @@ export class CloudHub extends Component {
         ...this.#deps,
         isConnected: (node) => this.#sessions.has(node),
         onLockedOut: (node) => this.#lockOut(node),
-        onIdentity: (tls) => this.#websocket?.replaceIdentity(tls),
+        onIdentity: (tls) => {
+          this.#websocket?.replaceIdentity(tls);
+          this.#deps.bus.notify("hub/identity", {});
+        },
       },
       signal,
     );
@@ -181,6 +185,26 @@ export class CloudHub extends Component {
   /** The ports in use, also where the configuration says 0. */
   get ports(): { readonly websocket: number; readonly https: number } {
     return { websocket: this.#websocket?.port ?? 0, https: this.#joining?.port ?? 0 };
+  }
+
+  /** Of our servers, now. */
+  get identity(): TlsIdentity {
+    return this.#started.identity;
+  }
+
+  /** The key of KubeEdge's CA: replicas share it, and nobody else has it. */
+  get caKey(): Buffer {
+    return this.#started.caKey;
+  }
+
+  /** @returns undefined: it may come in. */
+  whyLockedOut(node: string): string | undefined {
+    return this.#joining?.whyLockedOut(node);
+  }
+
+  get #started(): Joining {
+    if (this.#joining === undefined) throw new Error("CloudHub has not started");
+    return this.#joining;
   }
 
   /** Nodes with a session here. */
@@ -292,6 +316,7 @@ export class CloudHub extends Component {
     const session = this.#sessions.get(node);
     session?.void();
     session?.end("locked out by an administrator", CLOSE_LOCKED_OUT);
+    this.#deps.bus.notify("hub/lockedOut", { node });
   }
 
   async #watchEnd(session: NodeSession, logger: Logger): Promise<void> {

@@ -92,6 +92,10 @@ export class Joining extends Component {
     return this.#server.identity;
   }
 
+  get caKey(): Buffer {
+    return this.#ca.pair.key;
+  }
+
   get port(): number {
     return this.#https?.port ?? 0;
   }

@@ -2,6 +2,7 @@ import type { CertificateSigningRequest, Node } from "@kedge/kube";
 import { NODES_GROUP, nodeUserName } from "@kedge/protocol";
 import { isNodeName } from "../cloudhub/node-name.ts";
 import { addressBytes } from "../cloudhub/pki/certificate-builder.ts";
+import { ownEndpoint } from "../cloudstream/node-endpoint.ts";
 import { PkiError } from "../cloudhub/pki/pki-error.ts";
 import { readSigningRequest, type SigningRequest } from "../cloudhub/pki/signing-request.ts";
 
@@ -54,7 +55,8 @@ export function whyNotItsNames({ node: name, asked }: ServingRequest, node: Node
   const { dnsNames, ipAddresses, others } = asked.alternativeNames;
   if (others > 0) return "it asks for names that are neither host names nor IP addresses";
   if (dnsNames.length + ipAddresses.length === 0) return "it asks for no name or address to serve under";
-  const addresses = node.status?.addresses ?? [];
+  // Where others reach it leads to cloudcore: that address is not the node's.
+  const { addresses } = ownEndpoint(node);
   const ofType = (pattern: RegExp) => addresses.filter(({ type }) => pattern.test(type)).map(({ address }) => address);
   const names = new Set([name, ...ofType(/^(Hostname|(Internal|External)DNS)$/)]);
   const foreignName = dnsNames.find((dnsName) => !names.has(dnsName));

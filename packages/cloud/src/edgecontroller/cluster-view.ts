@@ -75,6 +75,11 @@ export class ClusterView extends Component {
     return node !== undefined && isEdgeNode(node) ? node : undefined;
   }
 
+  /** All edge nodes. */
+  nodes(): readonly Node[] {
+    return this.#nodes.list().filter(isEdgeNode);
+  }
+
   /** Whether there is a node of that name at all. */
   hasNode(name: string): boolean {
     return this.#nodes.get(name) !== undefined;

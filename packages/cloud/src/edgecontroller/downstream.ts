@@ -3,6 +3,7 @@ import { runController, WorkQueue } from "@kedge/kube-client";
 import { type Message, objectPush } from "@kedge/protocol";
 import { type Clock, Component, type Logger, type MessageBus, toError } from "@kedge/runtime";
 import type { CloudMessages, CloudNotices } from "../cloud-messages.ts";
+import { asReported } from "../cloudstream/node-endpoint.ts";
 import { type ClusterView, referencesOfKept } from "./cluster-view.ts";
 
 /** Pods worked on at once; one waits only if something that it needs must be read from the API server. */
@@ -110,7 +111,7 @@ export class Downstream extends Component {
       if (old !== undefined) this.#push(name, "delete", old);
       return;
     }
-    this.#push(name, "update", node);
+    this.#push(name, "update", asReported(node));
   }
 
   #push(node: string, operation: "insert" | "update" | "delete", object: KubeObject): void {

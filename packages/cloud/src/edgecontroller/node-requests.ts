@@ -1,6 +1,7 @@
 import { type Node, NODES, type NodeStatus } from "@kedge/kube";
 import { okAnswer } from "@kedge/protocol";
 import { CLOUDCORE_ANNOTATION, SESSION_ANNOTATION } from "../cloudhub/session-mark.ts";
+import { asReported, KUBELET_ENDPOINT_ANNOTATION, withReported } from "../cloudstream/node-endpoint.ts";
 import {
   badRequest,
   forbidden,
@@ -22,7 +23,11 @@ const RESERVED_LABELS: ReadonlySet<string> = new Set([
   "node-role.kubernetes.io/master",
 ]);
 /** Say where a node is connected: cloudcore's to write. */
-const CLOUD_ANNOTATIONS: ReadonlySet<string> = new Set([CLOUDCORE_ANNOTATION, SESSION_ANNOTATION]);
+const CLOUD_ANNOTATIONS: ReadonlySet<string> = new Set([
+  CLOUDCORE_ANNOTATION,
+  SESSION_ANNOTATION,
+  KUBELET_ENDPOINT_ANNOTATION,
+]);
 
 /** @throws KubeApiError `Forbidden`: a node speaks only for itself. */
 function expectItself({ node, key, type }: UpstreamRequest): void {
@@ -85,7 +90,7 @@ export const updateNode: UpstreamHandler = {
 export const patchNodeStatus: UpstreamHandler = {
   may: "report its own status",
   answer: "versioned",
-  async run(request, { kube }, signal) {
+  async run(request, { kube, view }, signal) {
     expectItself(request);
     const patch = patchContent(request);
     const metadata = (patch["metadata"] ?? {}) as Record<string, unknown>;
@@ -93,12 +98,12 @@ export const patchNodeStatus: UpstreamHandler = {
     const { uid, labels, annotations } = metadata;
     const body = {
       metadata: { uid, labels, annotations: ownAnnotations(annotations) },
-      ...(patch["status"] !== undefined && { status: patch["status"] }),
+      // Where others reach it is cloudcore's to say; of what the node reports of that, note is taken.
+      ...(patch["status"] !== undefined && { status: withReported(view.node(request.node), patch["status"]) }),
     };
     const options = { subresource: "status" };
-    return withoutManagedFields(
-      await kube.patch(NODES, { name: request.node }, { type: "strategic", body }, signal, options),
-    );
+    const node = await kube.patch(NODES, { name: request.node }, { type: "strategic", body }, signal, options);
+    return withoutManagedFields(asReported(node));
   },
 };
 
@@ -121,7 +126,9 @@ export const updateNodeStatus: UpstreamHandler = {
     expectItself(request);
     const { Status } = objectContent(request) as { Status?: NodeStatus };
     if (typeof Status !== "object" || Status === null) throw badRequest("a node status must carry Status");
-    const patch = { type: "merge", body: { status: Status } } as const;
+    const status = withReported(deps.view.node(request.node), Status) as NodeStatus;
+    const addresses = status.addresses?.filter((address) => !("$patch" in address)); // that is of the other kind of patch
+    const patch = { type: "merge", body: { status: { ...status, ...(addresses && { addresses }) } } } as const;
     await deps.kube.patch(NODES, { name: request.node }, patch, signal, { subresource: "status" });
     answerNodeStatus(request, deps);
     return undefined;
@@ -138,6 +145,7 @@ export const queryNode: UpstreamHandler = {
   answer: "bare",
   async run(request, { kube, view }, signal) {
     expectItself(request);
-    return view.node(request.node) ?? withoutManagedFields(await kube.get(NODES, { name: request.node }, signal));
+    const node = view.node(request.node) ?? withoutManagedFields(await kube.get(NODES, { name: request.node }, signal));
+    return asReported(node);
   },
 };

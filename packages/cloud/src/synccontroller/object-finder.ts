@@ -12,6 +12,7 @@ import {
 import { discoverResources, type KubeClient } from "@kedge/kube-client";
 import { hasCode, type Logger } from "@kedge/runtime";
 import type { SyncRecord } from "../cloudhub/sync-record.ts";
+import { asReported } from "../cloudstream/node-endpoint.ts";
 import type { ClusterView } from "../edgecontroller/cluster-view.ts";
 
 /** The object that a record is about; `unknown` if nobody can tell what became of it. */
@@ -42,7 +43,10 @@ export class ObjectFinder {
       const pod = view.pod(key);
       return pod !== undefined && isOfNode(pod, record) ? pod : undefined;
     }
-    if (apiVersion === "v1" && kind === "Node") return view.node(name);
+    if (apiVersion === "v1" && kind === "Node") {
+      const node = view.node(name);
+      return node && asReported(node);
+    }
     if (apiVersion === "v1" && kind === "ConfigMap") return view.configMaps.get(key, false, signal);
     if (apiVersion === "v1" && kind === "Secret") return view.secrets.get(key, false, signal);
     const object = await this.read(record, signal);

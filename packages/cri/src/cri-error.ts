@@ -6,14 +6,15 @@ const CODE_NAMES = (
   "FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated"
 ).split(" ");
 
-/** The container runtime said no, or cannot be reached (`Unavailable`). `code` is the name of the gRPC status. */
+/** The container runtime, or a plugin on its own socket, said no, or cannot be reached (`Unavailable`). `code` is the name of the gRPC status. */
 export class CriError extends CodedError<{ readonly code: string; readonly grpcCode: number; readonly call: string }> {
   /** What is refused for good stays so; all else may heal, since the runtime may be restarting. */
   override readonly retryable = !["InvalidArgument", "PermissionDenied", "Unimplemented"].includes(this.details.code);
 
-  constructor(call: string, grpcCode: number, details: string, cause?: unknown) {
+  /** @param server who should have answered. */
+  constructor(call: string, grpcCode: number, details: string, cause?: unknown, server = "containerd") {
     const code = CODE_NAMES[grpcCode] ?? "Unknown";
-    const hint = code === "Unavailable" || code === "DeadlineExceeded" ? " (is containerd running?)" : "";
+    const hint = code === "Unavailable" || code === "DeadlineExceeded" ? ` (is ${server} running?)` : "";
     super(`${call}: ${details}${hint}`, { code, grpcCode, call }, { cause });
   }
 }

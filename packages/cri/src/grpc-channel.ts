@@ -45,12 +45,17 @@ type Method<I extends DescMessage, O extends DescMessage> = DescMethodUnary<I, O
  */
 export class GrpcChannel implements Disposable {
   readonly #path: string;
+  readonly #server: string;
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
   #disposed = false;
 
-  /** @param endpoint `unix:///run/containerd/containerd.sock`, or a path. */
-  constructor(endpoint: string) {
+  /**
+   * @param endpoint `unix:///run/containerd/containerd.sock`, or a path.
+   * @param server who listens there, for error messages.
+   */
+  constructor(endpoint: string, server = "containerd") {
+    this.#server = server;
     this.#path = endpoint.replace(/^unix:(\/\/)?/, "");
   }
 
@@ -112,9 +117,9 @@ export class GrpcChannel implements Disposable {
       // Whose time is over wants to know who did not answer, and why; whose work is given up does not.
       const late = deadline.passed || (signal.aborted && toError(signal.reason).name === "TimeoutError");
       const where = details.startsWith(this.#path) ? details : `${this.#path}: ${details}`;
-      if (late) return new CriError(method.name, DEADLINE_EXCEEDED, `no answer in time: ${where}`, cause);
+      if (late) return new CriError(method.name, DEADLINE_EXCEEDED, `no answer in time: ${where}`, cause, this.#server);
       if (signal.aborted) return signal.reason as Error;
-      return new CriError(method.name, code, code === UNAVAILABLE ? where : details, cause);
+      return new CriError(method.name, code, code === UNAVAILABLE ? where : details, cause, this.#server);
     };
     let stream: ClientHttp2Stream;
     let status: GrpcStatus | undefined;

@@ -1,6 +1,17 @@
 export type * from "./cri-inputs.ts";
 export { CriClient, type CriClientOptions } from "./cri-client.ts";
 export { CriError, isNotFound } from "./cri-error.ts";
+export type {
+  CsiNodeCapabilities,
+  CsiNodeService,
+  CsiVolumeStats,
+  ExpandRequest,
+  PublishRequest,
+  StageRequest,
+} from "./csi-node-service.ts";
+export { loadPluginServices, type PluginServices } from "./load-plugin-services.ts";
+export { type GrpcMethod, GrpcServer } from "./grpc-server.ts";
+export { type DeviceServices, loadDeviceServices } from "./load-device-services.ts";
 export type { RuntimeEvent } from "./runtime-events.ts";
 export { ImageService, type PullRequest } from "./image-service.ts";
 export { RuntimeService } from "./runtime-service.ts";

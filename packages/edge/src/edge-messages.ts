@@ -52,8 +52,12 @@ export type EdgeMessages = {
   "meta/getVolumeAttachment": { request: { name: string }; reply: VolumeAttachment | undefined };
   /** @throws `NotSupported`: the cloud is a stock one. */
   "meta/getCsiDriver": { request: { name: string }; reply: CSIDriver | undefined };
-  /** Makes the node's CSINode list these drivers, no others. @throws `NotSupported`: the cloud is a stock one. */
-  "meta/publishCsiNode": { request: CSINode; reply: CSINode };
+  /**
+   * Makes the node's CSINode list these drivers; `partial`: besides those that it lists.
+   *
+   * @throws `NotSupported`: the cloud is a stock one.
+   */
+  "meta/publishCsiNode": { request: { csiNode: CSINode; partial: boolean }; reply: CSINode };
   "meta/requestToken": {
     request: { namespace: string; serviceAccount: string; token: TokenRequest };
     reply: TokenRequest;

@@ -107,9 +107,16 @@ export function queryObject(type: QueriedType, key: ObjectKey): Message {
   return fromEdged(Operation.query, formatResource(type, queryKey(type, key)), null);
 }
 
-/** Asks a cloud of ours to make the node's CSINode hold these drivers. Answered by an ObjectResp. */
-export function publishCsiNode(csiNode: CSINode): Message {
-  return fromEdged(Operation.update, formatResource("csinode", { name: csiNode.metadata?.name ?? "" }), csiNode);
+/**
+ * Asks a cloud of ours to make the node's CSINode list these drivers; `partial`: besides those that it lists. Answered by
+ * an ObjectResp.
+ */
+export function publishCsiNode(csiNode: CSINode, partial: boolean): Message {
+  return fromEdged(
+    partial ? Operation.insert : Operation.update,
+    formatResource("csinode", { name: csiNode.metadata?.name ?? "" }),
+    csiNode,
+  );
 }
 
 /** Answered by the TokenRequest with its status. */

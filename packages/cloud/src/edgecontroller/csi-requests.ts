@@ -29,10 +29,13 @@ export const publishCsiNode: UpstreamHandler = {
   async run(request, { kube }, signal) {
     const { node, key } = request;
     if (key.name !== node) throw forbidden(`node ${node} may not write the CSINode of ${key.name}`);
-    const drivers = driversIn(request);
+    const told = driversIn(request);
     for (;;) {
       try {
         const present = await kube.get(CSI_NODES, { name: node }, signal).catch(absent);
+        // Some drivers of the node are still starting: those that are listed stay.
+        const others = request.operation === "insert" ? (present?.spec.drivers ?? []) : [];
+        const drivers = [...others.filter(({ name }) => !told.some((one) => one.name === name)), ...told];
         if (present === undefined) {
           const { uid = "" } = (await kube.get(NODES, { name: node }, signal)).metadata ?? {};
           // So that it goes when the node goes.

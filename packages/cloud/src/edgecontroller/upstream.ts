@@ -44,6 +44,7 @@ export const UPSTREAM_HANDLERS: ReadonlyMap<string, UpstreamHandler> = new Map([
   ["query persistentvolumeclaim", queryVolumeClaim],
   ["query volumeattachment", queryVolumeAttachment],
   ["query csidriver", queryCsiDriver],
+  ["insert csinode", publishCsiNode],
   ["update csinode", publishCsiNode],
   ["query serviceaccounttoken", requestToken],
   ["insert lease", createLease],

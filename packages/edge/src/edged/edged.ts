@@ -303,6 +303,7 @@ export class Edged extends Component {
     await this.#statuses[Symbol.asyncDispose]();
     await this.#scope.disposeAsync();
     await this.#parts.volumes[Symbol.asyncDispose]();
+    await this.#parts.volumes[Symbol.asyncDispose]();
     await this.#parts.cgroups?.removeIfEmpty();
   }
 }

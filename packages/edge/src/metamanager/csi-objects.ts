@@ -27,10 +27,13 @@ export class CsiObjects {
     return (await this.#reads.get("csidriver", { name }, signal)) as CSIDriver | undefined;
   }
 
-  /** Makes the node's CSINode list these drivers. @throws as {@link driver} */
-  async publish(csiNode: CSINode, signal: AbortSignal): Promise<CSINode> {
+  /** Makes the node's CSINode list these drivers; `partial`: besides those that it lists. @throws as {@link driver} */
+  async publish(
+    { csiNode, partial }: { readonly csiNode: CSINode; readonly partial: boolean },
+    signal: AbortSignal,
+  ): Promise<CSINode> {
     this.#requireOurs("CSINode objects");
-    const reply = await this.#cloud.ask(publishCsiNode(csiNode), signal);
+    const reply = await this.#cloud.ask(publishCsiNode(csiNode, partial), signal);
     return requireObject(readObjectResp<CSINode>(reply.content), { name: csiNode.metadata?.name ?? "" });
   }
 

@@ -139,7 +139,7 @@ export class MetaManager extends Component {
       ),
     );
     handles.use(bus.handle("meta/getCsiDriver", ({ name }) => this.#csi.driver(name, this.signal)));
-    handles.use(bus.handle("meta/publishCsiNode", (csiNode, signal) => this.#csi.publish(csiNode, any(signal))));
+    handles.use(bus.handle("meta/publishCsiNode", (request, signal) => this.#csi.publish(request, any(signal))));
     handles.use(bus.listen("hub/connection", (connection) => this.#csi.note(connection)));
     handles.use(bus.handle("meta/requestToken", (question) => this.#tokens.get(question, this.signal)));
     handles.use(

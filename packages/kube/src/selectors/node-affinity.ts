@@ -1,5 +1,5 @@
 import { ownMember } from "../json.ts";
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "../kube-types.ts";
+import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "../kube-types.ts";
 
 /** Whether `spec.nodeSelector` and the required node affinity let the pod onto this node. */
 export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
@@ -7,7 +7,12 @@ export function matchesNodeAffinity(pod: Pod, node: Node): boolean {
   const wanted = Object.entries(pod.spec?.nodeSelector ?? {});
   if (!wanted.every(([key, value]) => ownMember(labels, key) === value)) return false;
   const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return required === undefined || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
+  return required === undefined || matchesNodeSelector(required, node);
+}
+
+/** Whether one of its terms fits the node; also what a PersistentVolume's `nodeAffinity.required` is. */
+export function matchesNodeSelector({ nodeSelectorTerms }: NodeSelector, node: Node): boolean {
+  return nodeSelectorTerms.some((term) => matchesTerm(term, node));
 }
 
 /** The weights of the preferred terms that this node meets. */

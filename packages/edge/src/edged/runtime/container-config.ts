@@ -74,6 +74,7 @@ async function build(
     workingDir: container.workingDir ?? "",
     envs: environment.map(({ name, value }) => ({ key: name, value: Buffer.from(value) })),
     mounts: await mounts(pod, container, podIPs, environment, parts, signal),
+    devices: await parts.volumes.devicesFor(pod, container),
     labels: containerLabels(pod, container),
     annotations: containerAnnotations(pod, container, restartCount),
     logPath: containerLogPath(container.name, restartCount),

@@ -13,9 +13,42 @@ export async function mountTmpfs(target: string, options: readonly string[], sig
   await mount(["-t", "tmpfs", "-o", ["rw", ...options].join(","), "tmpfs", target], target, signal);
 }
 
-/** Shows `source` at `target`, too. The caller has resolved both: neither is looked up through symbolic links again. */
-export async function bindMount(source: string, target: string, signal: AbortSignal): Promise<void> {
-  await mount(["--no-canonicalize", "--bind", source, target], target, signal);
+/**
+ * Shows `source` at `target`, too. The caller has resolved both: neither is looked up through symbolic links again.
+ *
+ * @param options such as `ro`. @throws VolumeError
+ */
+export async function bindMount(
+  source: string,
+  target: string,
+  signal: AbortSignal,
+  options: readonly string[] = [],
+): Promise<void> {
+  await mount(["--no-canonicalize", "--bind", "--", source, target], target, signal);
+  if (options.length === 0) return;
+  try {
+    // The first mount takes its options from the source's.
+    const words = ["--no-canonicalize", "-o", ["remount", "bind", ...options].join(","), "--", target];
+    await mount(words, target, signal);
+  } catch (error) {
+    await unmount(target, AbortSignal.timeout(MOUNT_TIMEOUT_MS)); // nobody may take it for what was asked
+    throw error;
+  }
+}
+
+/** Mounts a file system of this type. @param source a device, or what the type calls one. @throws VolumeError */
+export async function mountFilesystem(
+  type: string,
+  source: string,
+  target: string,
+  options: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await mount(
+    ["-t", type, ...(options.length > 0 ? ["-o", options.join(",")] : []), "--", source, target],
+    target,
+    signal,
+  );
 }
 
 /** Unmounts whatever is mounted there. @throws VolumeError `VolumeBusy` */

@@ -146,10 +146,10 @@ const failures: { name: string; volume: Volume; code: string; message: RegExp }[
     message: /invalid path/,
   },
   {
-    name: "a claim",
-    volume: { name: "v", persistentVolumeClaim: { claimName: "c" } },
+    name: "a type that no node of ours can make",
+    volume: { name: "v", iscsi: { targetPortal: "192.0.2.1", iqn: "iqn.x", lun: 0 } },
     code: "VolumeNotSupported",
-    message: /volumes of type persistentVolumeClaim are not supported yet on this node/,
+    message: /volumes of type iscsi are not supported on this node/,
   },
   {
     name: "a hostPath that is no directory",

@@ -1,9 +1,11 @@
 import { mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Mount, MountPropagation } from "@kedge/cri";
-import type { Container, Pod, Volume, VolumeMount } from "@kedge/kube";
+import { type Device, type Mount, MountPropagation } from "@kedge/cri";
+import type { Container, Node, Pod, Volume, VolumeMount } from "@kedge/kube";
 import { type Clock, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
+import { NodePlugins } from "../csi/node-plugins.ts";
+import { KeyedLock } from "../csi/keyed-lock.ts";
 import { ContainerConfigError } from "../env/container-config-error.ts";
 import type { Allocatable } from "../env/container-resource-value.ts";
 import { expandVariables } from "../env/expand-variables.ts";
@@ -13,14 +15,15 @@ import { readCurrentFiles, writeAtomically } from "./atomic-writer.ts";
 import { collectFiles } from "./collect-files.ts";
 import { ensureDirectory, ensureEmptyDir, ensureTmpfs } from "./empty-dir.ts";
 import { prepareHostPath } from "./host-path.ts";
+import { mountLocal, mountNfs } from "./mount-persistent.ts";
 import { makeNestedMountPoints } from "./nested-mount-points.ts";
 import { podDirectory, podsDirectory, subPathTarget, UnsafeNameError, volumeDirectory } from "./pod-directory.ts";
 import { mountPointsBelow, unmount } from "./run-mount.ts";
 import { ServiceAccountTokens } from "./service-account-tokens.ts";
 import { bindSubPath, subPathElements } from "./sub-path.ts";
 import { VolumeError } from "./volume-error.ts";
-import { ownByGroup } from "./volume-ownership.ts";
-import { pluginOf } from "./volume-plugin.ts";
+import { giveToGroup, ownByGroup } from "./volume-ownership.ts";
+import { directVolume, type ResolvedVolume, resolveVolume } from "./resolved-volume.ts";
 
 export interface VolumeManagerConfig {
   /** `rootDirectory`; pods live below its `pods/`. */
@@ -33,21 +36,33 @@ export interface VolumeManagerDeps {
   readonly bus: EdgeBus;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly node: {
+    readonly name: string;
+    /** As the cluster has it, for volumes that are tied to nodes. */
+    node(): Node | undefined;
+  };
 }
 
 /** Secrets stay in memory; a volume holds two versions of its files for a moment. */
 const FILES_TMPFS_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Makes, fills, refreshes and removes the volumes of the node's pods. State is on disk alone, so a restart changes nothing. */
-export class VolumeManager {
+export class VolumeManager implements AsyncDisposable {
   readonly #root: string;
   readonly #config: VolumeManagerConfig;
   readonly #deps: VolumeManagerDeps;
   readonly #tokens: ServiceAccountTokens;
-  /** Pod uid → the last work on its volumes: one at a time. */
-  readonly #work = new Map<string, Promise<unknown>>();
+  /** By pod uid. */
+  readonly #locks = new KeyedLock();
+  /** Pod uid → volume → what it was made from, since this agent started. */
+  readonly #made = new Map<string, Map<string, ResolvedVolume>>();
+  /** Pods whose CSI volumes wait for their drivers to be unmounted. */
+  readonly #unreleased = new Set<string>();
 
-  private constructor(root: string, config: VolumeManagerConfig, deps: VolumeManagerDeps) {
+  readonly #plugins: NodePlugins;
+
+  private constructor(root: string, config: VolumeManagerConfig, deps: VolumeManagerDeps, plugins: NodePlugins) {
+    this.#plugins = plugins;
     this.#root = root;
     this.#config = config;
     this.#deps = deps;
@@ -57,7 +72,21 @@ export class VolumeManager {
   static async open(config: VolumeManagerConfig, deps: VolumeManagerDeps): Promise<VolumeManager> {
     await mkdir(podsDirectory(config.rootDirectory), { recursive: true, mode: 0o750 });
     // The kernel names mounts by their real path, so we must, too.
-    return new VolumeManager(await realpath(config.rootDirectory), config, deps);
+    const root = await realpath(config.rootDirectory);
+    const plugins = await NodePlugins.start({ rootDirectory: root, nodeName: deps.node.name }, deps);
+    const volumes = new VolumeManager(root, config, deps, plugins);
+    plugins.follow(volumes);
+    return volumes;
+  }
+
+  /** What registers on this node: CSI drivers, and what others take. */
+  get plugins(): NodePlugins {
+    return this.#plugins;
+  }
+
+  /** Ends what waits for plugins; all volumes stay as they are. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#plugins[Symbol.asyncDispose]();
   }
 
   /**
@@ -99,7 +128,9 @@ export class VolumeManager {
       const objects = new PodObjects(this.#deps.bus, pod.metadata?.namespace ?? "", signal);
       for (const volume of usedVolumes(pod)) {
         try {
-          if (pluginOf(volume).kind === "files") await this.#setUp(pod, volume, objects, signal);
+          const made = await this.#resolve(pod, volume, signal);
+          if (made.kind === "files") await this.#setUp(pod, volume, objects, signal);
+          if (made.kind === "csi") await this.#plugins.volumes.mount(pod, made.csi, true, signal);
         } catch (error) {
           signal.throwIfAborted();
           const facts = { pod: pod.metadata?.name, volume: volume.name, error: toError(error) };
@@ -132,8 +163,13 @@ export class VolumeManager {
         throw new ContainerConfigError(
           `recursive read-only mounts are not supported on this node: use IfPossible for volumeMount "${mount.name}"`,
         );
+      const made = this.#madeOf(pod, volume, container);
+      if (made.block)
+        throw new ContainerConfigError(
+          `volume "${volume.name}" is a block device: container "${container.name}" must name it in volumeDevices`,
+        );
       const subPath = subPathOf(mount, environment);
-      let hostPath = this.#hostPath(pod, volume);
+      let hostPath = this.#hostPath(pod, made);
       if (subPath.length > 0) {
         const target = subPathTarget(this.#root, uidOf(pod), volume.name, container.name, index);
         await this.#bindSubPath(hostPath, subPath, target, mount, container, signal);
@@ -142,7 +178,7 @@ export class VolumeManager {
       mounts.push({
         containerPath: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
         hostPath,
-        readonly: mount.readOnly === true || pluginOf(volume).kind === "files",
+        readonly: mount.readOnly === true || made.readOnly || made.kind === "files",
         propagation: propagationOf(mount),
       });
     }
@@ -153,13 +189,47 @@ export class VolumeManager {
   release(podUid: string, signal: AbortSignal): Promise<void> {
     return this.#exclusive({ metadata: { uid: podUid } }, async () => {
       const directory = podDirectory(this.#root, podUid);
+      this.#unreleased.add(podUid);
+      await this.#plugins.volumes.unmountPod(podUid, signal);
       for (const mounted of await mountPointsBelow(directory)) await unmount(mounted, signal);
       const [left] = await mountPointsBelow(directory);
       // Removing files through a mount would remove somebody's data.
       if (left !== undefined) throw new VolumeError(`${left} is still mounted`, { code: "VolumeBusy" });
       await rm(directory, { recursive: true, force: true });
       this.#tokens.forget(podUid);
+      this.#made.delete(podUid);
+      this.#unreleased.delete(podUid);
     });
+  }
+
+  /** Tries {@link release} again for pods that are gone, and whose CSI driver was away then. */
+  async retryReleases(signal: AbortSignal): Promise<void> {
+    for (const podUid of this.#unreleased) {
+      try {
+        await this.release(podUid, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#deps.logger.debug({ podUid, error: toError(error) }, "volumes not released yet");
+      }
+    }
+  }
+
+  /** Devices that a container gets of its volumes; {@link prepare} has succeeded before. @throws ContainerConfigError */
+  async devicesFor(pod: Pod, container: Container): Promise<Device[]> {
+    const devices: Device[] = [];
+    for (const { name, devicePath } of container.volumeDevices ?? []) {
+      const volume = pod.spec?.volumes?.find((one) => one.name === name);
+      if (volume === undefined)
+        throw new ContainerConfigError(`cannot find volume "${name}" to map into container "${container.name}"`);
+      const made = this.#madeOf(pod, volume, container);
+      if (made.kind !== "local" || !made.block)
+        throw new ContainerConfigError(
+          `volume "${name}" is not a block device: container "${container.name}" must name it in volumeMounts`,
+        );
+      const hostPath = await realpath(made.source.path);
+      devices.push({ containerPath: devicePath, hostPath, permissions: made.readOnly ? "r" : "mrw" });
+    }
+    return devices;
   }
 
   /** The pods that have a directory here; those that nobody knows any more are to be released. */
@@ -170,18 +240,14 @@ export class VolumeManager {
   }
 
   async #setUp(pod: Pod, volume: Volume, objects: PodObjects, signal: AbortSignal): Promise<void> {
-    const plugin = pluginOf(volume);
+    const made = await this.#resolve(pod, volume, signal);
     const group = pod.spec?.securityContext?.fsGroup;
-    if (plugin.kind === "hostPath") {
-      if (volume.hostPath !== undefined) await prepareHostPath(volume.hostPath, volume.name);
-      return;
-    }
-    const directory = volumeDirectory(this.#root, uidOf(pod), plugin.directory, volume.name);
+    if (made.kind === "hostPath") return void (await prepareHostPath(made.source, volume.name));
+    if (made.kind === "csi") return this.#plugins.volumes.mount(pod, made.csi, false, signal);
+    const directory = volumeDirectory(this.#root, uidOf(pod), made.directory, made.name);
     const allocatable = this.#config.allocatable();
-    if (plugin.kind === "emptyDir") {
-      await ensureEmptyDir(pod, volume, directory, allocatable, signal);
-      return;
-    }
+    if (made.kind === "emptyDir") return ensureEmptyDir(pod, volume, directory, allocatable, signal);
+    if (made.kind === "local" || made.kind === "nfs") return this.#mount(pod, made, directory, signal);
 
     const shown = await readCurrentFiles(directory);
     let files;
@@ -193,7 +259,7 @@ export class VolumeManager {
       this.#deps.logger.warn(facts, "source of a volume is missing: the volume keeps what it has");
       return;
     }
-    if (plugin.directory === "configmap") await ensureDirectory(directory, group);
+    if (made.directory === "configmap") await ensureDirectory(directory, group);
     else await ensureTmpfs(directory, FILES_TMPFS_BYTES_MAX, group, signal);
     await makeNestedMountPoints(pod, volume.name, directory);
     await writeAtomically(directory, files, async (version) => {
@@ -201,10 +267,51 @@ export class VolumeManager {
     });
   }
 
-  #hostPath(pod: Pod, volume: Volume): string {
-    const plugin = pluginOf(volume);
-    if (plugin.kind === "hostPath") return volume.hostPath?.path ?? "";
-    return volumeDirectory(this.#root, uidOf(pod), plugin.directory, volume.name);
+  /** What a volume was once made from is what it is: nobody is asked again while the pod lives. */
+  async #resolve(pod: Pod, volume: Volume, signal: AbortSignal): Promise<ResolvedVolume> {
+    const uid = uidOf(pod);
+    const known = this.#made.get(uid)?.get(volume.name);
+    if (known !== undefined) return known;
+    const resolved = await resolveVolume(pod, volume, this.#deps.node.node(), this.#deps.bus, signal);
+    if (resolved.block && resolved.kind !== "local")
+      throw new VolumeError("block volumes of CSI drivers are not supported on this node yet", {
+        code: "VolumeNotSupported",
+      });
+    const made = this.#made.get(uid) ?? new Map<string, ResolvedVolume>();
+    this.#made.set(uid, made.set(volume.name, resolved));
+    return resolved;
+  }
+
+  async #mount(
+    pod: Pod,
+    made: Extract<ResolvedVolume, { kind: "local" | "nfs" }>,
+    target: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (made.block) return;
+    const { readOnly, mountOptions } = made;
+    const mount = { target, readOnly, mountOptions };
+    if (made.kind === "nfs") return void (await mountNfs(made.source, mount, signal));
+    const isNew = await mountLocal(made.source, mount, signal);
+    const { fsGroup, fsGroupChangePolicy } = pod.spec?.securityContext ?? {};
+    if (!isNew || readOnly || fsGroup === undefined) return;
+    // Who uses it already got it as it shall be.
+    const suffix = `/kubernetes.io~local-volume/${made.name}`;
+    const users = (await mountPointsBelow(podsDirectory(this.#root))).filter((point) => point.endsWith(suffix));
+    if (users.length === 1) await giveToGroup(target, fsGroup, fsGroupChangePolicy, signal);
+  }
+
+  #madeOf(pod: Pod, volume: Volume, container: Container): ResolvedVolume {
+    const made = this.#made.get(uidOf(pod))?.get(volume.name) ?? directVolume(pod, volume);
+    if (made === undefined)
+      throw new ContainerConfigError(`volume "${volume.name}" is not ready for container "${container.name}"`);
+    return made;
+  }
+
+  #hostPath(pod: Pod, made: ResolvedVolume): string {
+    if (made.kind === "hostPath") return made.source.path;
+    if (made.kind === "csi") return this.#plugins.volumes.path(uidOf(pod), made.name);
+    return volumeDirectory(this.#root, uidOf(pod), made.directory, made.name);
   }
 
   async #bindSubPath(
@@ -228,19 +335,8 @@ export class VolumeManager {
     }
   }
 
-  async #exclusive<T>(pod: Pod, work: () => Promise<T>): Promise<T> {
-    const uid = uidOf(pod);
-    const before = this.#work.get(uid);
-    const mine = (async () => {
-      await before?.catch(() => {}); // its caller hears of that
-      return work();
-    })();
-    this.#work.set(uid, mine);
-    try {
-      return await mine;
-    } finally {
-      if (this.#work.get(uid) === mine) this.#work.delete(uid);
-    }
+  #exclusive<T>(pod: Pod, work: () => Promise<T>): Promise<T> {
+    return this.#locks.run(uidOf(pod), work);
   }
 }
 
@@ -251,7 +347,11 @@ function uidOf(pod: Pod): string {
 /** Volumes that no container mounts are not made. */
 function usedVolumes(pod: Pod): Volume[] {
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  const used = new Set(containers.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)));
+  const used = new Set(
+    containers.flatMap(({ volumeMounts = [], volumeDevices = [] }) =>
+      [...volumeMounts, ...volumeDevices].map(({ name }) => name),
+    ),
+  );
   return (pod.spec?.volumes ?? []).filter(({ name }) => used.has(name));
 }
 

@@ -2,7 +2,19 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConfigMap, Pod, Secret, Volume, VolumeMount } from "@kedge/kube";
+import type {
+  ConfigMap,
+  CSIDriver,
+  CSINode,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+  Volume,
+  VolumeAttachment,
+  VolumeMount,
+} from "@kedge/kube";
 import { type Clock, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
 import type { EdgeMessages, EdgeNotices } from "../../edge-messages.ts";
 import { mountPointsBelow, unmount } from "./run-mount.ts";
@@ -15,10 +27,17 @@ export const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 /** A node's volumes and what the store holds; everything is unmounted and removed at the end. */
 export class VolumeNode implements AsyncDisposable {
+  readonly #scope = new AsyncDisposableStack();
   readonly rootDirectory = mkdtempSync(join(tmpdir(), "kedge-volumes-"));
   readonly bus = new MessageBus<EdgeMessages, EdgeNotices>();
   readonly configMaps: Record<string, ConfigMap> = {};
   readonly secrets: Record<string, Secret> = {};
+  readonly claims: Record<string, PersistentVolumeClaim> = {};
+  readonly persistentVolumes: Record<string, PersistentVolume> = {};
+  readonly attachments: Record<string, VolumeAttachment> = {};
+  readonly csiDrivers: Record<string, CSIDriver> = {};
+  readonly csiNodes: { readonly csiNode: CSINode; readonly partial: boolean }[] = [];
+  node: Node | undefined;
   offline = false;
   tokensIssued = 0;
   nowMs = Date.parse("2026-01-01T00:00:00Z");
@@ -27,6 +46,15 @@ export class VolumeNode implements AsyncDisposable {
   constructor() {
     this.bus.handle("meta/getConfigMap", ({ name }) => this.configMaps[name]);
     this.bus.handle("meta/getSecret", ({ name }) => this.secrets[name]);
+    this.bus.handle("meta/getVolumeClaim", ({ name }) => this.claims[name]);
+    this.bus.handle("meta/getVolume", ({ name }) => this.persistentVolumes[name]);
+    this.bus.handle("meta/getVolumeAttachment", ({ name }) => this.attachments[name]);
+    this.bus.handle("meta/getCsiDriver", ({ name }) => this.csiDrivers[name]);
+    this.bus.handle("meta/publishCsiNode", (request) => {
+      if (this.offline) throw new Error("the cloud is not connected");
+      this.csiNodes.push(request);
+      return request.csiNode;
+    });
     this.bus.handle("meta/requestToken", ({ namespace, serviceAccount, token }) => {
       if (this.offline) throw new Error("the cloud is not connected");
       this.tokensIssued += 1;
@@ -36,10 +64,25 @@ export class VolumeNode implements AsyncDisposable {
     });
   }
 
-  volumes(): Promise<VolumeManager> {
+  /** A claim and what it is bound to. */
+  bind(name: string, spec: NonNullable<PersistentVolume["spec"]>): void {
+    const uid = `claim-${name}`;
+    this.claims[name] = {
+      metadata: { name, namespace: "shop", uid },
+      spec: { volumeName: `pv-${name}` },
+      status: { phase: "Bound", capacity: { storage: "1Gi" } },
+    };
+    this.persistentVolumes[`pv-${name}`] = {
+      metadata: { name: `pv-${name}` },
+      spec: { capacity: { storage: "1Gi" }, claimRef: { namespace: "shop", name, uid }, ...spec },
+    };
+  }
+
+  async volumes(): Promise<VolumeManager> {
     const allocatable = () => ({ cpu: "2", memory: "1Gi" });
-    const deps = { bus: this.bus, logger: silentLogger, clock: this.clock };
-    return VolumeManager.open({ rootDirectory: this.rootDirectory, allocatable }, deps);
+    const node = { name: "edge-1", node: () => this.node };
+    const deps = { bus: this.bus, logger: silentLogger, clock: this.clock, node };
+    return this.#scope.use(await VolumeManager.open({ rootDirectory: this.rootDirectory, allocatable }, deps));
   }
 
   path(volume: string, ...rest: string[]): string {
@@ -47,6 +90,7 @@ export class VolumeNode implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope.disposeAsync();
     for (const mounted of await mountPointsBelow(this.rootDirectory)) await unmount(mounted, signal);
     rmSync(this.rootDirectory, { recursive: true, force: true });
   }

@@ -1,5 +1,6 @@
 import type { Container, Pod } from "@kedge/kube";
 import { containerHash } from "../runtime/container-hash.ts";
+import { restartPolicyOf, restartsAfter } from "./restart-policy.ts";
 import { newestContainer, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 
 export interface ContainerKill {
@@ -19,9 +20,8 @@ export interface ProbeResults {
 
 export const noProbes: ProbeResults = { liveness: () => undefined, startup: () => undefined };
 
-export function unknownStateMessage({ name }: Container): string {
-  return `Container ${name} is in unknown state, try killing it before restart`;
-}
+/** As kubelets put it. */
+export const UNKNOWN_STATE_MESSAGE = 'Container is in "unknown" state, try killing it before restart';
 
 /** @returns why a running container must be killed; `undefined`: it may go on. */
 export function judgeRunning(
@@ -29,21 +29,21 @@ export function judgeRunning(
   container: Container,
   record: RuntimeContainer,
   probes: ProbeResults,
-): (Omit<ContainerKill, "container"> & { readonly restart: boolean }) | undefined {
-  let message: string;
+): { readonly why: string; readonly failed: ContainerKill["failed"]; readonly restart: boolean } | undefined {
+  let why: string;
   let failed: ContainerKill["failed"];
-  let restart = pod.spec?.restartPolicy !== "Never" || container.restartPolicy === "Always";
+  let restart = restartPolicyOf(container, pod.spec) !== "Never"; // rules speak of exit codes, and there is none
   if (record.hash !== "" && record.hash !== containerHash(container)) {
-    message = `Container ${container.name} definition changed`;
+    why = "definition changed";
     restart = true;
   } else if (probes.liveness(record.id) === false) {
-    message = `Container ${container.name} failed liveness probe`;
+    why = "failed liveness probe";
     failed = "liveness";
   } else if (probes.startup(record.id) === false) {
-    message = `Container ${container.name} failed startup probe`;
+    why = "failed startup probe";
     failed = "startup";
   } else return undefined;
-  return { message: restart ? `${message}, will be restarted` : message, restart, failed };
+  return { why, restart, failed };
 }
 
 /** Whether a regular container that does not run must run (again), be it now or after its back-off. */
@@ -52,12 +52,5 @@ export function shouldStart(pod: Pod, container: Container, runtime: RuntimePod)
   const record = newestContainer(runtime, container.name);
   if (record === undefined || record.state === "unknown" || record.state === "created") return true;
   if (record.state === "running") return false;
-  switch (container.restartPolicy ?? pod.spec?.restartPolicy ?? "Always") {
-    case "Never":
-      return false;
-    case "OnFailure":
-      return record.exitCode !== 0;
-    default:
-      return true;
-  }
+  return restartsAfter(container, pod.spec, record.exitCode);
 }

@@ -1,6 +1,7 @@
 import type { Container, Pod } from "@kedge/kube";
 import type { RuntimeContainer, RuntimePod } from "../runtime/runtime-pod.ts";
-import { type ContainerKill, judgeRunning, type ProbeResults, unknownStateMessage } from "./container-verdict.ts";
+import { type ContainerKill, judgeRunning, type ProbeResults, UNKNOWN_STATE_MESSAGE } from "./container-verdict.ts";
+import { restartPolicyOf, restartsAfter } from "./restart-policy.ts";
 
 export interface InitPlan {
   /** Regular containers may start. */
@@ -63,20 +64,23 @@ export function planInitContainers(pod: Pod, runtime: RuntimePod, probes: ProbeR
         starts.unshift(container);
         break;
       case "unknown":
-        if (!isSidecar(container) && pod.spec?.restartPolicy === "Never") return failed;
-        restart(container, record, unknownStateMessage(container));
+        // Perhaps it has not ended, so there is no exit code that a rule could speak of.
+        if (restartPolicyOf(container, pod.spec) === "Never") return failed;
+        restart(container, record, `Init ${UNKNOWN_STATE_MESSAGE.replace("Container", "container")}`);
         break;
       case "running": {
         if (!isSidecar(container)) break;
+        // One that is about to be restarted lets the next one start all the same: it had started.
+        if (container.startupProbe === undefined || probes.startup(record.id) === true) next();
         const verdict = judgeRunning(pod, container, record, probes);
-        if (verdict !== undefined) restart(container, record, verdict.message, verdict.failed);
-        else if (container.startupProbe === undefined || probes.startup(record.id) === true) next();
+        if (verdict !== undefined)
+          restart(container, record, `Init container ${container.name} ${verdict.why}`, verdict.failed);
         break;
       }
       case "exited":
         if (isSidecar(container)) starts.unshift(container);
         else if (record.exitCode === 0) next();
-        else if (pod.spec?.restartPolicy === "Never") return failed;
+        else if (!restartsAfter(container, pod.spec, record.exitCode)) return failed;
         else starts.unshift(container);
         break;
     }

@@ -11,9 +11,10 @@ import {
   noProbes,
   type ProbeResults,
   shouldStart,
-  unknownStateMessage,
+  UNKNOWN_STATE_MESSAGE,
 } from "./container-verdict.ts";
 import { planEphemeral } from "./plan-ephemeral.ts";
+import { containersToReset, restartPolicyOf, restartsAll } from "./restart-policy.ts";
 import { planInitContainers } from "./plan-init-containers.ts";
 
 /** What to do to bring the runtime closer to the spec; `planPod` decides, `PodSync` acts. */
@@ -25,12 +26,27 @@ export interface PodPlan {
   /** The sandbox to go on with; undefined when one is created, or none is needed. */
   readonly sandbox: RuntimeSandbox | undefined;
   readonly kills: readonly ContainerKill[];
+  /** To be killed at once and removed, in this order: all start anew then, in the same sandbox. */
+  readonly resets: readonly RuntimeContainer[];
   /** In this order. */
   readonly starts: readonly Container[];
 }
 
+const nothing: PodPlan = {
+  killPod: false,
+  createSandbox: undefined,
+  sandbox: undefined,
+  kills: [],
+  resets: [],
+  starts: [],
+};
+
 /** Decides on the next round of a pod that shall run. @see `edge-runtime` §3.3 and the restart table of §2.8 */
 export function planPod(pod: Pod, runtime: RuntimePod, probes: ProbeResults = noProbes): PodPlan {
+  if (restartsAll(pod, runtime)) {
+    const resets = containersToReset(pod, runtime);
+    if (resets.length > 0) return { ...nothing, sandbox: runtime.sandboxes[0], resets };
+  }
   const attempt = nextSandboxAttempt(pod, runtime);
   if (attempt !== undefined) return planSandbox(pod, runtime, attempt);
   const plan = planContainers(pod, runtime, probes);
@@ -52,15 +68,16 @@ function nextSandboxAttempt(pod: Pod, { sandboxes }: RuntimePod): number | undef
 
 function planSandbox(pod: Pod, runtime: RuntimePod, attempt: number): PodPlan {
   const { restartPolicy = "Always", containers = [], initContainers = [] } = pod.spec ?? {};
-  const killOnly = { killPod: true, createSandbox: undefined, sandbox: undefined, kills: [], starts: [] };
+  const killOnly = { ...nothing, killPod: true };
   if (restartPolicy === "Never" && attempt !== 0 && runtime.containers.length > 0) return killOnly;
   const unfinished = containers.filter(
-    ({ name }) => restartPolicy !== "OnFailure" || !succeeded(newestContainer(runtime, name)),
+    (container) =>
+      restartPolicyOf(container, pod.spec) !== "OnFailure" || !succeeded(newestContainer(runtime, container.name)),
   );
   const initialized = containers.some(({ name }) => newestContainer(runtime, name) !== undefined);
   if (initialized && unfinished.length === 0) return killOnly;
   const starts = initContainers.length > 0 ? initContainers.slice(0, 1) : unfinished;
-  return { killPod: true, createSandbox: { attempt }, sandbox: undefined, kills: [], starts };
+  return { ...nothing, killPod: true, createSandbox: { attempt }, starts };
 }
 
 function succeeded(container: RuntimeContainer | undefined): boolean {
@@ -69,7 +86,7 @@ function succeeded(container: RuntimeContainer | undefined): boolean {
 
 function planContainers(pod: Pod, runtime: RuntimePod, probes: ProbeResults): PodPlan {
   const [sandbox] = runtime.sandboxes;
-  const idle = { killPod: false, createSandbox: undefined, sandbox };
+  const idle = { ...nothing, sandbox };
   const init = planInitContainers(pod, runtime, probes);
   if (init.failed) return { ...idle, killPod: true, kills: [], starts: [] };
   if (!init.initialized) return { ...idle, kills: init.kills, starts: init.starts };
@@ -82,7 +99,7 @@ function planContainers(pod: Pod, runtime: RuntimePod, probes: ProbeResults): Po
     if (record?.state !== "running") {
       if (!shouldStart(pod, container, runtime)) continue;
       starts.push(container);
-      if (record?.state === "unknown") kills.push({ container: record, message: unknownStateMessage(container) });
+      if (record?.state === "unknown") kills.push({ container: record, message: UNKNOWN_STATE_MESSAGE });
       continue;
     }
     const verdict = judgeRunning(pod, container, record, probes);
@@ -90,7 +107,8 @@ function planContainers(pod: Pod, runtime: RuntimePod, probes: ProbeResults): Po
       kept += 1;
       continue;
     }
-    kills.push({ container: record, message: verdict.message, failed: verdict.failed });
+    const message = `Container ${container.name} ${verdict.why}${verdict.restart ? ", will be restarted" : ""}`;
+    kills.push({ container: record, message, failed: verdict.failed });
     if (verdict.restart) starts.push(container);
   }
   // All have done their work: what only served them, sidecars and sandbox, goes too.

@@ -6,7 +6,7 @@ import { containerHash } from "../runtime/container-hash.ts";
 import { killContainer, killPod, podAddress } from "../runtime/kill-pod.ts";
 import { removeContainer, removeSuperfluous } from "../runtime/remove-dead.ts";
 import { runSandbox, sandboxConfig } from "../runtime/run-sandbox.ts";
-import { newestContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
+import { newestContainer, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { type ReadySandbox, startContainer } from "../runtime/start-container.ts";
 import { formatGoDuration } from "./go-duration.ts";
 import type { KeyedBackoff } from "./keyed-backoff.ts";
@@ -61,9 +61,10 @@ export class PodRound {
         killContainer(pod, container, { message, failed, podIP }, parts, signal),
       ),
     );
+    for (const record of plan.resets) await this.#reset(pod, record, podIP, signal);
     const due = this.#split(pod, plan.starts, runtime);
     if (plan.createSandbox === undefined && due.starts.length === 0)
-      return { ...due.outcome, acted: plan.kills.length > 0 };
+      return { ...due.outcome, acted: plan.kills.length + plan.resets.length > 0 };
 
     await parts.cgroups?.ensurePod(pod);
     await this.#prepareVolumes(pod, signal);
@@ -85,6 +86,13 @@ export class PodRound {
       }
     }
     return outcome;
+  }
+
+  /** Ends a container without ado and forgets it; its logs stay, since they count its runs. */
+  async #reset(pod: Pod, record: RuntimeContainer, podIP: string | undefined, signal: AbortSignal): Promise<void> {
+    const end = { message: "killing", graceSeconds: 0, podIP };
+    if (record.state !== "exited") await killContainer(pod, record, end, this.#parts, signal);
+    await this.#parts.cri.runtime.removeContainer(record.id, signal);
   }
 
   /** Removes what a living pod does not need any more. */

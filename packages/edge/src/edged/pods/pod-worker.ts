@@ -211,7 +211,7 @@ export class PodWorker {
     const { round } = this.#deps;
     const { pod } = this;
     const plan = planPod(pod, this.#runtime, this.#probes);
-    const idle = !plan.killPod && plan.kills.length === 0 && plan.starts.length === 0;
+    const idle = !plan.killPod && plan.kills.length + plan.resets.length + plan.starts.length === 0;
     if (idle) {
       this.#failures = new Map();
       await round.tidy(this.#runtime, signal);
@@ -223,6 +223,7 @@ export class PodWorker {
       this.#failures = outcome.failures;
       await this.#look(signal);
       if (!outcome.acted) await this.#refreshVolumes(signal); // who waits to start again has neighbours that run
+      if (plan.resets.length > 0) this.#wake.wake();
       // A sidecar has started: the next one may. Of an end we are told.
       if (outcome.started.length > 0 && (pod.spec?.initContainers ?? []).length > 0) this.#wake.wake();
       return outcome.retryAfterMs;

@@ -1,7 +1,11 @@
-import type { ContainerStatus, Pod } from "@kedge/kube";
+import type { Container, ContainerStatus, Pod } from "@kedge/kube";
 import { isSidecar } from "../pods/plan-init-containers.ts";
+import { restartsAfter } from "../pods/restart-policy.ts";
 
 export type PodPhase = "Pending" | "Running" | "Succeeded" | "Failed";
+
+/** Reason of a container that was ended because another one's end made all start anew. */
+export const RESTARTING_ALL = "RestartingAllContainers";
 
 interface PhaseFacts {
   readonly init: readonly ContainerStatus[];
@@ -13,56 +17,54 @@ interface PhaseFacts {
 }
 
 /** What a container's status amounts to: one that waits after an end counts by that end. */
-type Standing = "running" | "succeeded" | "failed" | "waiting" | "unknown";
+type Standing = "running" | "ended" | "waiting" | "unknown";
 
 function standingOf(status: ContainerStatus | undefined): Standing {
-  if (status?.state?.running !== undefined) return "running";
-  const ended = status?.state?.terminated ?? status?.lastState?.terminated;
-  if (ended !== undefined && (status?.state?.terminated ?? status?.state?.waiting) !== undefined)
-    return ended.exitCode === 0 ? "succeeded" : "failed";
-  return status?.state?.waiting === undefined ? "unknown" : "waiting";
+  const { running, terminated, waiting } = status?.state ?? {};
+  if (running !== undefined) return "running";
+  if (terminated !== undefined) return "ended";
+  if (waiting === undefined) return "unknown";
+  return status?.lastState?.terminated === undefined ? "waiting" : "ended";
 }
 
-/** @see `edge-runtime` §2.8, the table of phases */
+/** @see `edge-runtime` §2.8, the table of phases; kubelets since 1.35 ask each container's own restart rules. */
 export function podPhase(pod: Pod, { init, regular, initialized, over }: PhaseFacts): PodPhase {
-  const { restartPolicy = "Always", initContainers = [], containers = [] } = pod.spec ?? {};
-  const find = (statuses: readonly ContainerStatus[], name: string) => statuses.find((status) => status.name === name);
-  let initPending = false;
-  let waiting = false;
-  let running = false;
-  let unknown = false;
+  const { initContainers = [], containers = [] } = pod.spec ?? {};
+  const seen = { initPending: 0, initFailed: 0, waiting: 0, running: 0, unknown: 0, ended: 0, final: 0, succeeded: 0 };
   for (const container of initContainers) {
-    const status = find(init, container.name);
+    const status = init.find(({ name }) => name === container.name);
     const standing = standingOf(status);
-    if (!isSidecar(container)) {
-      if (standing === "failed" && restartPolicy === "Never") return "Failed";
-      if (standing === "running" || standing === "waiting" || standing === "unknown") initPending = true;
-    } else if (standing === "running") {
-      running = true;
-      if (status?.started !== true && !initialized) initPending = true;
-    } else if (standing === "waiting") {
-      waiting = true;
-      if (!initialized) initPending = true;
-    } else if (standing === "unknown") unknown = true;
+    if (isSidecar(container)) {
+      if (standing === "ended") continue; // runs again, or the pod is over: either way the others tell
+      seen[standing] += 1;
+      if (status !== undefined && (standing !== "running" || status.started !== true) && !initialized)
+        seen.initPending += 1;
+    } else if (standing === "ended") {
+      const { exitCode } = endOf(status);
+      if (exitCode !== 0 && !runsAgain(pod, container, status)) seen.initFailed += 1;
+    } else seen.initPending += 1;
   }
-  const ends = { succeeded: 0, stopped: 0 };
-  for (const { name } of containers) {
-    const standing = standingOf(find(regular, name));
-    if (standing === "running") running = true;
-    else if (standing === "waiting") waiting = true;
-    else if (standing === "unknown") unknown = true;
-    else {
-      ends.stopped += 1;
-      if (standing === "succeeded") ends.succeeded += 1;
-    }
+  for (const container of containers) {
+    const status = regular.find(({ name }) => name === container.name);
+    const standing = standingOf(status);
+    seen[standing] += 1;
+    if (standing !== "ended") continue;
+    if (!runsAgain(pod, container, status)) seen.final += 1;
+    if (status?.state?.terminated?.exitCode === 0) seen.succeeded += 1;
   }
-  if (initPending || waiting) return "Pending";
-  if (unknown) return "Pending";
-  if (running) return "Running";
-  if (ends.stopped === 0) return "Pending";
-  const allSucceeded = ends.stopped === ends.succeeded;
-  if (over) return allSucceeded ? "Succeeded" : "Failed";
-  if (restartPolicy === "Always") return "Running";
-  if (allSucceeded) return "Succeeded";
-  return restartPolicy === "Never" ? "Failed" : "Running";
+  if (seen.initFailed > 0) return "Failed";
+  if (seen.initPending + seen.waiting + seen.unknown > 0) return "Pending";
+  if (seen.running > 0) return "Running";
+  if (seen.ended === 0) return "Pending";
+  if (!over && seen.final < seen.ended) return "Running"; // some are about to start again
+  return seen.succeeded === seen.ended ? "Succeeded" : "Failed";
+}
+
+function endOf(status: ContainerStatus | undefined): { exitCode: number; reason?: string } {
+  return status?.state?.terminated ?? status?.lastState?.terminated ?? { exitCode: 0 };
+}
+
+function runsAgain(pod: Pod, container: Container, status: ContainerStatus | undefined): boolean {
+  const { exitCode, reason } = endOf(status);
+  return reason === RESTARTING_ALL || restartsAfter(container, pod.spec, exitCode);
 }

@@ -77,6 +77,16 @@ test("edgecore.yaml: kubelet durations are ms inside", () => {
   assert.equal(config.modules.edged.tailoredKubeletConfig.streamingConnectionIdleTimeout, 4 * 3_600_000);
 });
 
+test("W-58: edgecore.yaml: crashLoopBackOff is read, and refused outside of what Kubernetes allows", () => {
+  const load = (period: string) =>
+    loadEdgeCoreConfig(
+      `modules: {edged: {tailoredKubeletConfig: {crashLoopBackOff: {maxContainerRestartPeriod: ${period}}}}}`,
+      host,
+    ).config.modules.edged.tailoredKubeletConfig.crashLoopBackOff.maxContainerRestartPeriod;
+  assert.equal(load("30s"), 30_000);
+  for (const period of ["500ms", "6m"]) assert.throws(() => load(period), /crashLoopBackOff.*from 1s to 300s/s);
+});
+
 // A file as KubeEdge's own `edgecore --minconfig` and the installation pages have them.
 const MIN_EDGECORE = `
 apiVersion: edgecore.config.kubeedge.io/v1alpha2

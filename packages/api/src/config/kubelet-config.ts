@@ -120,7 +120,13 @@ export const tailoredKubeletConfig = group({
   shutdownGracePeriod: duration("0s"),
   shutdownGracePeriodCriticalPods: duration("0s"),
   shutdownGracePeriodByPodPriority: list(group({ priority: int(0), shutdownGracePeriodSeconds: int(0) })),
-  crashLoopBackOff: freeObject({}),
+  crashLoopBackOff: group({
+    maxContainerRestartPeriod: duration("5m", {
+      minimum: 1_000,
+      maximum: 300_000,
+      description: "what a crashing container waits at most before it starts again: 1s to 5m",
+    }),
+  }),
   reservedMemory: list(group({ numaNode: int(0), limits: optionalTextMap() })),
   enableProfilingHandler: bool(true),
   enableDebugFlagsHandler: bool(true),

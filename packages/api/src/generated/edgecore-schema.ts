@@ -502,8 +502,15 @@ export const EDGE_CORE_SCHEMA: ConfigSchema<EdgeCoreConfig> = {
         },
         "crashLoopBackOff": {
          "type": "object",
-         "additionalProperties": {},
-         "default": {}
+         "properties": {
+          "maxContainerRestartPeriod": {
+           "type": "string",
+           "format": "go-duration",
+           "default": "5m",
+           "minimum": 1000,
+           "maximum": 300000
+          }
+         }
         },
         "reservedMemory": {
          "type": "array",

@@ -51,6 +51,8 @@ export interface EdgedConfig {
   readonly staticPodPath: string;
   /** `fileCheckFrequency` */
   readonly fileCheckIntervalMs: number;
+  /** `crashLoopBackOff.maxContainerRestartPeriod` */
+  readonly crashBackoffMaxMs: number;
 }
 
 /** KubeEdge's defaults; tests and callers override what they need. */
@@ -85,4 +87,5 @@ export const EDGED_CONFIG_DEFAULTS: Omit<EdgedConfig, "nodeName"> = {
   housekeeping: HOUSEKEEPING_DEFAULTS,
   staticPodPath: "",
   fileCheckIntervalMs: 20_000,
+  crashBackoffMaxMs: 300_000,
 };

@@ -38,6 +38,7 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     housekeeping: housekeepingConfig(edged),
     staticPodPath: kubelet.staticPodPath,
     fileCheckIntervalMs: kubelet.fileCheckFrequency,
+    crashBackoffMaxMs: kubelet.crashLoopBackOff.maxContainerRestartPeriod,
   };
 }
 

@@ -71,7 +71,8 @@ export class ConfigWalk {
 
   #readDuration(schema: ConfigSchema, input: unknown, path: string): number | undefined {
     const ms = typeof input === "string" ? parseGoDuration(input) : undefined;
-    if (ms === undefined || ms < (schema.minimum ?? -Infinity)) return this.#wrong(schema, input, path);
+    const { minimum = -Infinity, maximum = Infinity } = schema;
+    if (ms === undefined || ms < minimum || ms > maximum) return this.#wrong(schema, input, path);
     return ms;
   }
 
@@ -131,7 +132,11 @@ function show(input: unknown): string {
 }
 
 function describe(schema: ConfigSchema): string {
-  if (schema.format === "go-duration") return 'a duration in quotes, such as "10s" or "1m30s"';
+  if (schema.format === "go-duration") {
+    const { minimum: least, maximum: most } = schema;
+    const range = most === undefined ? "" : `, from ${(least ?? 0) / 1000}s to ${most / 1000}s`;
+    return `a duration in quotes, such as "10s" or "1m30s"${range}`;
+  }
   if (schema.enum !== undefined) return `one of ${schema.enum.map((choice) => JSON.stringify(choice)).join(", ")}`;
   const noun = {
     object: "a mapping (key: value)",

@@ -4,10 +4,10 @@ import { type Clock, systemClock } from "@kedge/runtime";
 import { formatGoDuration } from "./go-duration.ts";
 import { BACKOFF_RESET_MS, KeyedBackoff } from "./keyed-backoff.ts";
 
-function setUp() {
+function setUp(maxMs?: number) {
   const time = { ms: 0 };
   const clock: Clock = { ...systemClock, monotonic: () => time.ms };
-  return { time, backoff: new KeyedBackoff(clock) };
+  return { time, backoff: new KeyedBackoff(clock, maxMs) };
 }
 
 test("waits 0, 10, 20, … at most 300 seconds", () => {
@@ -19,6 +19,18 @@ test("waits 0, 10, 20, … at most 300 seconds", () => {
     return waitMs / 1000;
   });
   assert.deepEqual(waits, [0, 10, 20, 40, 80, 160, 300, 300]);
+});
+
+test("W-58: waits no longer than crashLoopBackOff.maxContainerRestartPeriod", () => {
+  const waitsUpTo = (maxMs: number) => {
+    const { backoff } = setUp(maxMs);
+    return ["a", "b", "c", "d", "e"].map((id) => {
+      backoff.failed("k", id, 0);
+      return backoff.wait("k").waitMs / 1000;
+    });
+  };
+  assert.deepEqual(waitsUpTo(30_000), [0, 10, 20, 30, 30]);
+  assert.deepEqual(waitsUpTo(2_000), [0, 2, 2, 2, 2]);
 });
 
 test("counts an end once, however often it is looked at", () => {

@@ -20,10 +20,13 @@ interface Entry {
  */
 export class KeyedBackoff {
   readonly #clock: Clock;
+  readonly #maxMs: number;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(clock: Clock) {
+  /** @param maxMs no wait is longer, not even the first one. */
+  constructor(clock: Clock, maxMs: number = BACKOFF_MAX_MS) {
     this.#clock = clock;
+    this.#maxMs = maxMs;
   }
 
   /**
@@ -42,8 +45,8 @@ export class KeyedBackoff {
     const waitMs = fresh
       ? initialMs
       : entry.waitMs === 0
-        ? BACKOFF_INITIAL_MS
-        : Math.min(entry.waitMs * 2, BACKOFF_MAX_MS);
+        ? Math.min(BACKOFF_INITIAL_MS, this.#maxMs)
+        : Math.min(entry.waitMs * 2, this.#maxMs);
     this.#entries.delete(key);
     this.#entries.set(key, { waitMs, failedAtMs, attempt });
     if (this.#entries.size > KEYS_MAX)

@@ -36,7 +36,7 @@ export class PodWorkers {
     onGone: (key: ObjectKey) => void,
     refuse: (pod: Pod) => PodVerdict | undefined = () => undefined,
   ) {
-    const round = new PodRound(deps, new KeyedBackoff(deps.clock));
+    const round = new PodRound(deps, new KeyedBackoff(deps.clock, deps.config.crashBackoffMaxMs));
     const prober = new Prober(deps);
     this.probeMetrics = prober.metrics;
     this.#deps = { ...deps, round, prober, admit: (candidate) => this.#admission.admit(candidate, signal) };

@@ -15,6 +15,7 @@ import { HttpsServer } from "./http/https-server.ts";
 import { InProcessTransport } from "./http/in-process-transport.ts";
 import { respond } from "./http/respond.ts";
 import { CustomResources } from "./registry/custom-resources.ts";
+import { NodeConnector } from "./node-proxy/node-connector.ts";
 import { OpenApiPublisher } from "./openapi/openapi-publisher.ts";
 import { ResourceRegistry } from "./registry/resource-registry.ts";
 import { builtinResources } from "./resources/builtin-resources.ts";
@@ -44,6 +45,8 @@ export interface ApiServerConfig {
   readonly serviceCidr?: string | undefined;
   readonly compaction?: Partial<CompactionConfig> | undefined;
   readonly eventExpiry?: Partial<EventExpiryConfig> | undefined;
+  /** Who signs the certificates of nodes' kubelet endpoints (PEM); undefined: not known yet. Absent: no node is called. */
+  readonly nodeAuthority?: (() => Promise<string | undefined>) | undefined;
 }
 
 export interface ApiServerDeps {
@@ -52,6 +55,13 @@ export interface ApiServerDeps {
 }
 
 const SERVICE_CIDR = "10.96.0.0/16";
+
+/** As whom the server calls nodes. */
+const NODE_CLIENT = {
+  commonName: "kube-apiserver-kubelet-client",
+  organizations: [GROUP_MASTERS],
+  usage: "client",
+} as const;
 
 /** The in-process clients': controllers, cloudcore. They are part of the server. */
 const LOOPBACK_USER: UserInfo = { username: "system:apiserver", groups: [GROUP_MASTERS, GROUP_AUTHENTICATED] };
@@ -99,6 +109,9 @@ export class ApiServer extends Component {
     const authority = await CertificateAuthority.open(pki, clock.now());
     const tokens = await ServiceAccountTokens.open(pki, log, clock);
     const registry = new ResourceRegistry([...builtinResources(), ...reviewDefinitions()]);
+    const issueNodeClient = () => authority.issue(NODE_CLIENT, clock.now());
+    let nodeClient = await issueNodeClient();
+    const { nodeAuthority = () => Promise.resolve(undefined) } = config;
     const context: ApiContext = {
       log,
       hub: scope.use(new WatchHub(log)),
@@ -106,6 +119,7 @@ export class ApiServer extends Component {
       openApi: new OpenApiPublisher(registry, SERVER_VERSION.gitVersion),
       authorizer: scope.use(new RbacAuthorizer(log)),
       tokens,
+      nodes: new NodeConnector({ client: () => nodeClient, authority: nodeAuthority }),
       clock,
       logger,
       serviceCidr,
@@ -130,9 +144,11 @@ export class ApiServer extends Component {
     const adminKubeconfigPath = config.kubeconfigPath ?? join(stateDir, "admin.kubeconfig");
     const advertiseAddress =
       [advertised, ...config.advertiseAddresses].find((address) => isIPv4(address)) ?? "127.0.0.1";
-    await bootstrapCluster(context, LOOPBACK_USER, { serviceCidr, advertiseAddress, port: http.port });
+    const { certPem: clientCaPem } = authority;
+    await bootstrapCluster(context, LOOPBACK_USER, { serviceCidr, advertiseAddress, port: http.port, clientCaPem });
     await writeAdminKubeconfig(adminKubeconfigPath, url, authority, clock.now());
     const renew = async () => {
+      nodeClient = await issueNodeClient();
       http.setCertificate(await serverCertificate(pki, authority, hosts, clock.now()));
       await writeAdminKubeconfig(adminKubeconfigPath, url, authority, clock.now());
     };

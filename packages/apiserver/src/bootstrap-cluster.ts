@@ -1,13 +1,13 @@
 import { apiVersionOf, KubeApiError, type KubeObject, type ResourceType } from "@kedge/kube";
 import type { UserInfo } from "./auth/user-info.ts";
-import { type BootstrapFacts, bootstrapObjects, kubernetesEndpoints } from "./bootstrap-objects.ts";
+import { type BootstrapFacts, bootstrapObjects, currentObjects } from "./bootstrap-objects.ts";
 import type { ApiContext } from "./rest/api-context.ts";
 import { respond } from "./http/respond.ts";
 
 /** Makes what a cluster begins with, where it is not there, and writes down where the server is now. */
 export async function bootstrapCluster(context: ApiContext, user: UserInfo, facts: BootstrapFacts): Promise<void> {
   for (const object of bootstrapObjects(facts)) await send(context, user, "POST", object, [201, 409]);
-  for (const object of kubernetesEndpoints(facts)) await send(context, user, "PUT", object, [200]);
+  for (const object of currentObjects(facts)) await send(context, user, "PUT", object, [200]);
 }
 
 async function send(

@@ -1,4 +1,4 @@
-import type { Endpoints, EndpointSlice, KubeObject, Service } from "@kedge/kube";
+import type { ConfigMap, Endpoints, EndpointSlice, KubeObject, Service } from "@kedge/kube";
 import { addressAt, parseCidr } from "./admission/cidr.ts";
 import { bootstrapPolicy } from "./auth/bootstrap-policy.ts";
 
@@ -7,6 +7,8 @@ export interface BootstrapFacts {
   /** Where programs in the cluster reach the API server. */
   readonly advertiseAddress: string;
   readonly port: number;
+  /** Who signs the certificates of the server's clients: servers that it calls, as one of them, want to know. */
+  readonly clientCaPem: string;
 }
 
 /** What a cluster begins with, in the order in which it must be made. */
@@ -29,8 +31,29 @@ export function bootstrapObjects(facts: BootstrapFacts): KubeObject[] {
       "Used for system critical pods that must not be moved from their node.",
     ),
     kubernetesService(facts),
-    ...kubernetesEndpoints(facts),
+    ...currentObjects(facts),
+    ...authenticationReader(),
   ];
+}
+
+/** What is written anew at each start. */
+export function currentObjects(facts: BootstrapFacts): KubeObject[] {
+  return [...kubernetesEndpoints(facts), publishedAuthentication(facts)];
+}
+
+/** Where every API server says whom servers that it calls, and that others call, may trust. */
+const PUBLISHED = { name: "extension-apiserver-authentication", namespace: "kube-system" };
+
+function publishedAuthentication({ clientCaPem }: BootstrapFacts): ConfigMap {
+  return { apiVersion: "v1", kind: "ConfigMap", metadata: PUBLISHED, data: { "client-ca-file": clientCaPem } };
+}
+
+function authenticationReader(): KubeObject[] {
+  const metadata = { name: `${PUBLISHED.name}-reader`, namespace: PUBLISHED.namespace };
+  const rules = [
+    { apiGroups: [""], resources: ["configmaps"], resourceNames: [PUBLISHED.name], verbs: ["get", "list", "watch"] },
+  ];
+  return [{ apiVersion: "rbac.authorization.k8s.io/v1", kind: "Role", metadata, rules } as KubeObject];
 }
 
 function priorityClass(name: string, value: number, description: string): KubeObject {
@@ -59,7 +82,7 @@ function kubernetesService({ serviceCidr, port }: BootstrapFacts): Service {
 }
 
 /** Say where the API server is now; rewritten at each start. */
-export function kubernetesEndpoints({ advertiseAddress, port }: BootstrapFacts): [EndpointSlice, Endpoints] {
+function kubernetesEndpoints({ advertiseAddress, port }: BootstrapFacts): [EndpointSlice, Endpoints] {
   const metadata = { name: "kubernetes", namespace: "default" };
   return [
     {

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { UserInfo } from "../auth/user-info.ts";
 
 /** Larger bodies are refused; Kubernetes' own limit for objects is of this size. */
@@ -21,7 +22,12 @@ export interface ApiResponse {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** Parts of a stream are sent at once each, and asked for only when the caller has taken the last one. */
-  readonly body: string | Uint8Array | AsyncIterable<string>;
+  readonly body: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  /**
+   * Takes the caller's connection, and says all that is said on it from now on; `head` has come with the request. Only in answer
+   * to a request that asks for another protocol.
+   */
+  readonly takeOver?: ((socket: Duplex, head: Buffer) => Promise<void>) | undefined;
 }
 
 export function jsonResponse(status: number, value: unknown, headers: Record<string, string> = {}): ApiResponse {

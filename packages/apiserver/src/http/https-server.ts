@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { SecureContextOptions, TLSSocket } from "node:tls";
@@ -73,6 +73,11 @@ export class HttpsServer extends Component {
       this.#serving.add(served);
       void served.finally(() => this.#serving.delete(served));
     });
+    server.on("upgrade", (request, socket, head) => {
+      const served = this.#upgrade(request, socket as TLSSocket, head);
+      this.#serving.add(served);
+      void served.finally(() => this.#serving.delete(served));
+    });
     server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
@@ -140,6 +145,33 @@ export class HttpsServer extends Component {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Who asks for another protocol gets the connection for it, or an answer as always. */
+  async #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): Promise<void> {
+    const left = new AbortController();
+    socket.on("error", () => undefined); // `close` follows
+    socket.once("close", () => left.abort());
+    const signal = AbortSignal.any([this.signal, left.signal]);
+    const stop = () => void socket.destroy();
+    try {
+      const answer = await this.#deps.respond({
+        method: request.method ?? "GET",
+        ...splitUrl(request.url ?? "/"),
+        headers: request.headers as Record<string, string | undefined>,
+        readBody: () => Promise.resolve(new Uint8Array()), // what follows is not HTTP any more
+        socket,
+        signal,
+      });
+      this.signal.addEventListener("abort", stop, { once: true });
+      if (answer.takeOver !== undefined) await answer.takeOver(socket, head);
+      else await refuseUpgrade(answer, socket);
+    } catch (error) {
+      if (!signal.aborted) this.#deps.logger.warn({ error: toError(error), url: request.url }, "connection cut off");
+      socket.destroy();
+    } finally {
+      this.signal.removeEventListener("abort", stop);
+    }
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const left = new AbortController();
     response.on("close", () => left.abort());
@@ -171,6 +203,19 @@ function splitUrl(url: string): { path: string; query: URLSearchParams } {
   const mark = url.indexOf("?");
   if (mark === -1) return { path: url, query: new URLSearchParams() };
   return { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) };
+}
+
+/** The answer to a request for another protocol that is not given: as any other, and the last on its connection. */
+async function refuseUpgrade({ status, headers, body }: ApiResponse, socket: TLSSocket): Promise<void> {
+  const isWhole = typeof body === "string" || body instanceof Uint8Array;
+  // A stream that might never end is not given on a connection that asked for something else.
+  const bytes = Buffer.from(isWhole ? body : "nothing here speaks that protocol: leave out Connection: Upgrade\n");
+  const code = isWhole ? status : 400;
+  const lines = [`HTTP/1.1 ${code} ${STATUS_CODES[code] ?? ""}`, "connection: close"];
+  if (isWhole) for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+  lines.push(`content-length: ${bytes.length}`);
+  socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+  await new Promise<void>((resolve) => socket.end(bytes, resolve));
 }
 
 async function send(

@@ -47,7 +47,7 @@ async function* bytesOf(body: ApiResponse["body"], signal: AbortSignal): AsyncGe
   else
     for await (const part of body) {
       signal.throwIfAborted();
-      yield Buffer.from(part);
+      yield typeof part === "string" ? Buffer.from(part) : part;
     }
   signal.throwIfAborted();
 }

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "@kedge/runtime";
 import type { Authorizer } from "../auth/rbac-authorizer.ts";
 import type { ServiceAccountTokens } from "../auth/service-account-tokens.ts";
+import type { NodeConnector } from "../node-proxy/node-connector.ts";
 import type { OpenApiPublisher } from "../openapi/openapi-publisher.ts";
 import type { ResourceRegistry } from "../registry/resource-registry.ts";
 import type { RevisionLog } from "../storage/revision-log.ts";
@@ -14,6 +15,7 @@ export interface ApiContext {
   readonly openApi: OpenApiPublisher;
   readonly authorizer: Authorizer;
   readonly tokens: ServiceAccountTokens;
+  readonly nodes: NodeConnector;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Of Services: `10.96.0.0/16`. */

@@ -9,7 +9,7 @@ import { parseRequestInfo, type ResourceRequestInfo, type ResourceVerb } from ".
 import type { ResourceRequest } from "./resource-request.ts";
 import { answerReview, isReview } from "./reviews.ts";
 import { asApiError } from "./revision-query.ts";
-import { badRequest, forbidden, methodNotAllowed, noSuchPath, noSuchSubresource } from "./status-error.ts";
+import { badRequest, forbidden, methodNotAllowed, noSuchPath } from "./status-error.ts";
 import { type ResourceHandler, subresourcesOf } from "./subresources/subresource-table.ts";
 import { updateObject } from "./update-object.ts";
 import { watchObjects } from "./watch-objects.ts";
@@ -47,7 +47,7 @@ function handlerOf({ info, definition }: ResourceRequest): ResourceHandler {
   const { type } = definition;
   if (info.subresource !== "") {
     const subresource = subresourcesOf(definition).find(({ name }) => name === info.subresource);
-    if (subresource === undefined) throw noSuchSubresource(type, info.subresource);
+    if (subresource === undefined) throw noSuchPath();
     if (!subresource.verbs.includes(info.verb)) throw methodNotAllowed(type);
     return subresource.handle;
   }

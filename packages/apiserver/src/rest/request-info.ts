@@ -13,6 +13,8 @@ export interface ResourceRequestInfo {
   /** Empty: the collection. */
   readonly name: string;
   readonly subresource: string;
+  /** Behind `proxy`: what is asked of the node itself, without a slash before it. */
+  readonly subpath: string;
 }
 
 /** Of a name in a path, which becomes part of a key. */
@@ -56,10 +58,20 @@ function fromSegments(
   // /namespaces/<ns>/pods is in a namespace; /namespaces/<name> and its subresources are about one
   const inNamespace = rest[0] === "namespaces" && rest.length > 2 && !NAMESPACE_SUBRESOURCES.has(rest[2] ?? "");
   const namespace = inNamespace ? (rest[1] ?? "") : "";
-  const [resource = "", name = "", ...subresource] = inNamespace ? rest.slice(2) : rest;
+  const [resource = "", name = "", ...below] = inNamespace ? rest.slice(2) : rest;
+  const isProxy = below[0] === "proxy";
   const verb = verbOf(method, name, query);
   if (verb === undefined) return undefined;
-  return { verb, group, version, namespace, resource, name, subresource: subresource.join("/") };
+  return {
+    verb,
+    group,
+    version,
+    namespace,
+    resource,
+    name,
+    subresource: isProxy ? "proxy" : below.join("/"),
+    subpath: isProxy ? below.slice(1).map(encodeURIComponent).join("/") : "",
+  };
 }
 
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);

@@ -40,18 +40,6 @@ export function noSuchPath(): KubeApiError {
   return failure(404, "NotFound", "the server could not find the requested resource", {});
 }
 
-const OF_PODS_LATER: ReadonlySet<string> = new Set(["log", "attach", "exec", "portforward", "proxy"]);
-const WHERE_LOGS_ARE =
-  "a pod's logs are on its node, below edged's podLogsDir (with ./kedge up: log/pods in its state directory)";
-
-/** As {@link noSuchPath}, but for what `kubectl` has commands for and Kedge not yet: its user is told so. */
-export function noSuchSubresource(type: Named, subresource: string): KubeApiError {
-  const resource = qualifiedResource(type);
-  if (resource !== "pods" || !OF_PODS_LATER.has(subresource)) return noSuchPath();
-  const instead = subresource === "log" ? `: ${WHERE_LOGS_ARE}` : "";
-  return failure(404, "NotFound", `this API server does not serve ${resource}/${subresource} yet${instead}`, {});
-}
-
 export function alreadyExists(type: Named, name: string): KubeApiError {
   return failure(409, "AlreadyExists", `${qualifiedResource(type)} "${name}" already exists`, detailsOf(type, name));
 }
@@ -154,4 +142,20 @@ export function unavailable(message: string): KubeApiError {
 
 export function internalError(message: string): KubeApiError {
   return failure(500, "InternalError", `Internal error occurred: ${message}`, { causes: [{ message }] });
+}
+
+/** Between us and a node something does not work. */
+export function badGateway(message: string): KubeApiError {
+  return failure(502, "BadGateway", message);
+}
+
+/** What a node's kubelet endpoint says instead of what was asked for. */
+export function ofNode(status: number, type: Named, name: string, message: string): KubeApiError {
+  const said = message === "" ? `the node answers ${status}` : message;
+  if (status === 400) return badRequest(said);
+  if (status === 404) return failure(404, "NotFound", said, detailsOf(type, name));
+  if (status === 429) return tooManyRequests(said, 1);
+  if (status === 503) return failure(503, "ServiceUnavailable", said, detailsOf(type, name));
+  // 401 and 403 are between us and the node: the caller has been let in.
+  return failure(500, "InternalError", said, detailsOf(type, name));
 }

@@ -1,9 +1,10 @@
 import type { CloudCoreConfig } from "@kedge/api";
 import { type ApiServer, startApiServer, startControllers } from "@kedge/apiserver";
 import { startCloudCore } from "@kedge/cloud";
-import { TransportKubeClient } from "@kedge/kube-client";
+import { type KubeClient, TransportKubeClient } from "@kedge/kube-client";
 import { type Logger, systemClock } from "@kedge/runtime";
 import { applyCrds } from "./apply-crds.ts";
+import { nodeAuthority } from "./node-authority.ts";
 
 export interface ControlPlaneConfig {
   readonly stateDir: string;
@@ -26,15 +27,18 @@ export async function startControlPlane(
   signal: AbortSignal,
 ): Promise<ControlPlane> {
   await using scope = new AsyncDisposableStack();
-  const { stateDir, kubeconfig, address, port } = config;
+  const { stateDir, kubeconfig: kubeconfigPath, address, port } = config;
+  let loopback: KubeClient | undefined;
+  const authority = async () => loopback && nodeAuthority(loopback);
   const api = scope.use(
     await startApiServer(
-      { stateDir, kubeconfigPath: kubeconfig, address, port, advertiseAddresses: [address] },
+      { stateDir, kubeconfigPath, address, port, advertiseAddresses: [address], nodeAuthority: authority },
       { logger: logger.child({ part: "apiserver" }), clock: systemClock },
       signal,
     ),
   );
   const kube = scope.use(new TransportKubeClient(api.transport));
+  loopback = kube;
   await applyCrds(kube, signal);
   const deps = { kube, clock: systemClock };
   scope.use(

@@ -7,8 +7,10 @@ import type { ResourceRequest } from "../resource-request.ts";
 import { methodNotAllowed, qualifiedResource } from "../status-error.ts";
 import { updateObject } from "../update-object.ts";
 import { addEphemeralContainers, approveCertificate, finalizeNamespace } from "./parts.ts";
+import { proxyNode } from "./node-proxy.ts";
 import { bindPod } from "./pod-binding.ts";
 import { evictPod } from "./pod-eviction.ts";
+import { podLog, podStream } from "./pod-streams.ts";
 import { handleScale } from "./scale.ts";
 import { issueToken } from "./service-account-token.ts";
 
@@ -29,6 +31,8 @@ interface Subresource extends SubresourceInfo {
 }
 
 const READ_WRITE = ["get", "patch", "update"];
+/** A WebSocket begins with GET, SPDY with POST. */
+const CONNECT = ["create", "get"];
 
 const STATUS: Subresource = { name: "status", verbs: READ_WRITE, handle: handleStatus };
 const SCALE: Subresource = {
@@ -43,6 +47,10 @@ const SCALE: Subresource = {
 /** Subresources of single built-in resources, by the resource's qualified name. */
 const OF_RESOURCE: Readonly<Record<string, readonly Subresource[]>> = {
   pods: [
+    { name: "attach", verbs: CONNECT, kind: "PodAttachOptions", handle: podStream("attach") },
+    { name: "exec", verbs: CONNECT, kind: "PodExecOptions", handle: podStream("exec") },
+    { name: "log", verbs: ["get"], handle: podLog },
+    { name: "portforward", verbs: CONNECT, kind: "PodPortForwardOptions", handle: podStream("portforward") },
     { name: "binding", verbs: ["create"], kind: "Binding", handle: bindPod },
     { name: "ephemeralcontainers", verbs: READ_WRITE, handle: addEphemeralContainers },
     { name: "eviction", verbs: ["create"], kind: "Eviction", group: "policy", version: "v1", handle: evictPod },
@@ -57,6 +65,7 @@ const OF_RESOURCE: Readonly<Record<string, readonly Subresource[]>> = {
       handle: issueToken,
     },
   ],
+  nodes: [{ name: "proxy", verbs: ["create", "get"], kind: "NodeProxyOptions", handle: proxyNode }],
   namespaces: [{ name: "finalize", verbs: ["update"], handle: finalizeNamespace }],
   "certificatesigningrequests.certificates.k8s.io": [
     { name: "approval", verbs: READ_WRITE, handle: approveCertificate },

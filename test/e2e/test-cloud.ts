@@ -68,7 +68,7 @@ function writeCloudConfig(dir: string, address: string, ports: CloudPorts, kubec
         unixsocket: { enable: false },
       },
       cloudStream: {
-        address,
+        address: "0.0.0.0", // an API server proxies no requests to loopback
         tlsTunnelCAFile: join(pki, "rootCA.crt"),
         tlsTunnelCertFile: join(pki, "server.crt"),
         tlsTunnelPrivateKeyFile: join(pki, "server.key"),

@@ -60,7 +60,7 @@ export async function startCloudCore(
   signal: AbortSignal,
 ): Promise<CloudCore> {
   await using scope = new AsyncDisposableStack();
-  const ownAddress = localAddress();
+  const ownAddress = process.env["POD_IP"] ?? localAddress();
   const streamConfig = readStreamConfig(config, ownAddress);
   const hubConfig = readHubConfig(config);
   await expectCrds(kube, signal);

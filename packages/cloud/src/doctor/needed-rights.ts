@@ -27,6 +27,8 @@ export const NEEDED_RIGHTS: readonly NeededRight[] = [
   { group: "storage.k8s.io", resource: "csidrivers", verbs: ["get"] },
   { group: "storage.k8s.io", resource: "csinodes", verbs: ["get", "create", "update"] },
   { group: "certificates.k8s.io", resource: "certificatesigningrequests", verbs: ["create", "get"] },
+  { group: "authentication.k8s.io", resource: "tokenreviews", verbs: ["create"] },
+  { group: "authorization.k8s.io", resource: "subjectaccessreviews", verbs: ["create"] },
   {
     group: "coordination.k8s.io",
     resource: "leases",

@@ -104,7 +104,7 @@ const SCHEMA: ConfigSchema<ChartValues> = object({
         quic: object({ enable: bool(false), port: port(10_001), maxIncomingStreams: anything(undefined) }),
         https: enable(true),
       }),
-      cloudStream: enable(false),
+      cloudStream: enable(true),
       dynamicController: enable(false),
       router: enable(false),
       taskManager: enable(false),

@@ -113,6 +113,8 @@ function container({ cloudCore }: ChartValues): Container {
     image: `${image.repository}:${image.tag}`,
     imagePullPolicy: image.pullPolicy as "IfNotPresent",
     args: [`--config=${CONFIG_DIR}/cloudcore.yaml`],
+    // Where the API server reaches it; on the host's network, the host.
+    env: [{ name: "POD_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } }],
     ports: [
       { name: "cloudhub", containerPort: modules.cloudHub.websocket.port },
       { name: "https", containerPort: HTTPS_PORT },

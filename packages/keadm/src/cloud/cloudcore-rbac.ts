@@ -26,6 +26,8 @@ const CLUSTER_RULES: PolicyRule[] = [
   rule("storage.k8s.io", ["volumeattachments", "csidrivers"], ["get"]),
   rule("storage.k8s.io", ["csinodes"], ["get", "create", "update"]),
   rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
+  rule("authentication.k8s.io", ["tokenreviews"], ["create"]), // who reads a node through cloudcore…
+  rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]), // …and whether they may
   rule("devices.kubeedge.io", ["devices", "devicemodels"], ["get", "list", "watch"]),
   rule("devices.kubeedge.io", ["devicestatuses"], ["get", "list", "watch", "create", "patch", "delete"]),
   rule(

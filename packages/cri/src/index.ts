@@ -1,6 +1,6 @@
 export type * from "./cri-inputs.ts";
 export { CriClient, type CriClientOptions } from "./cri-client.ts";
-export { CriError, isNotFound } from "./cri-error.ts";
+export { CriError, grpcCodeName, isNotFound } from "./cri-error.ts";
 export type {
   CsiNodeCapabilities,
   CsiNodeService,

@@ -11,10 +11,10 @@ const NODES_COUNT = 500;
 const STORMS = 3;
 /** Rounds in which all pods change as fast as the API server takes it. */
 const FAST_ROUNDS = 20;
-/** Before the first figure of CPU: V8 compiles what is used often. */
-const WARM_UP_ROUNDS = 5;
+/** Before the first figure of CPU: 10,000 updates, after which V8 has compiled what is used often. */
+const WARM_UP_ROUNDS = 20;
 /** Longer than sync records wait to be written again: what an update costs includes them. */
-const RECORDS_MS = 7_000;
+const RECORDS_MS = 32_000;
 const SETTLE_MS = 20_000;
 /** With {@link SETTLE_MS}, longer than cloudcore waits to give back what busy times took. */
 const IDLE_MS = 45_000;

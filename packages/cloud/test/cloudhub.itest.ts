@@ -4,7 +4,7 @@ import { after, before, suite, test } from "node:test";
 import { OBJECT_SYNCS } from "@kedge/api";
 import { CONFIG_MAPS, type Node, NODES, PODS, SECRETS } from "@kedge/kube";
 import type { KubeClient } from "@kedge/kube-client";
-import { keepalive, type Message, newMessage } from "@kedge/protocol";
+import { keepalive, type Message, newMessage, queryKubernetesCa } from "@kedge/protocol";
 import { silentLogger } from "@kedge/runtime";
 import { TestCa, TestKubernetes } from "@kedge/testing";
 import { ROUTES } from "../src/cloudhub/https-routes.ts";
@@ -523,6 +523,28 @@ suite("CloudHub on a real Kubernetes API", { skip: TestKubernetes.missing(), tim
       await using edge = await connect(identity);
       const pushed = await edge.wait(of("default/gateway/g", "update"));
       assert.equal((pushed.content as { metadata: { uid: string } }).metadata.uid, metadata.uid);
+    });
+
+    test("a cloudcore that stops first writes what its nodes have acknowledged", { timeout }, async () => {
+      const identity = await newEdge();
+      const { node } = identity;
+      const { kube, signal } = shared;
+      const key = { namespace: "default", name: `p-${node}` };
+      const { metadata } = await kube.create(PODS, podOn(node, key.name), signal);
+      const change = (label: string) =>
+        kube.patch(PODS, key, { type: "merge", body: { metadata: { labels: { label } } } }, signal);
+      let changed: Awaited<ReturnType<typeof change>>;
+      {
+        await using cloud = await startCloud(kubernetes);
+        await using edge = await connect(identity, {}, cloud);
+        await edge.wait(of(`default/pod/${key.name}`));
+        while ((await version(node, metadata?.uid)) !== metadata?.resourceVersion); // written: the next waits its time
+        changed = await change("b");
+        await edge.next(of(`default/pod/${key.name}`, "update"));
+        await edge.ask(queryKubernetesCa()); // after its acknowledgement, so that has been read
+        assert.equal(await version(node, metadata?.uid), metadata?.resourceVersion);
+      }
+      assert.equal(await version(node, metadata?.uid), changed.metadata?.resourceVersion);
     });
 
     test("another cloudcore goes on where the first one ended", { timeout }, async () => {

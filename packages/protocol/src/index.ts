@@ -42,7 +42,7 @@ export {
   encodeControlFrame,
   formatAgreement,
   formatOffer,
-  FRAME_DEFLATED,
+  FRAME_COMPRESSED,
   KEDGE_CHANNEL_HEADER,
   parseAgreement,
   parseOffer,

@@ -86,7 +86,7 @@ function readNumber(text: string | undefined): number | undefined {
  *
  * | first byte | then | direction |
  * | --- | --- | --- |
- * | 1 | a JSON message, raw deflate | both |
+ * | 1 | a JSON message, Brotli | both |
  * | 2 | number (8 bytes, big-endian): all of the stream up to it is done | down |
  * | 3 | request number (4 bytes): renew my lease | up |
  * | 4 | request number (4 bytes): the lease is renewed | down |
@@ -99,7 +99,7 @@ export type ControlFrame =
   | { readonly kind: "leaseRefused"; readonly request: number; readonly reason: string };
 
 /** First byte of a compressed message. */
-export const FRAME_DEFLATED = 1;
+export const FRAME_COMPRESSED = 1;
 const FRAME_APPLIED = 2;
 const FRAME_RENEW_LEASE = 3;
 const FRAME_LEASE_RENEWED = 4;

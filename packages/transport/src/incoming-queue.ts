@@ -3,7 +3,7 @@ import {
   type ControlFrame,
   decodeControlFrame,
   decodeMessage,
-  FRAME_DEFLATED,
+  FRAME_COMPRESSED,
   type Message,
   ProtocolError,
 } from "@kedge/protocol";
@@ -125,7 +125,7 @@ export class IncomingQueue {
   /** @throws {ProtocolError} also as a rejection */
   #read(data: Received, bytes: number): Message | ControlFrame | Promise<Message> {
     if (typeof data === "string" || this.agreement === undefined) return this.#decode(data, bytes);
-    if (data[0] !== FRAME_DEFLATED) {
+    if (data[0] !== FRAME_COMPRESSED) {
       const frame = decodeControlFrame(data);
       this.#count(CONTROL_TRAFFIC, bytes);
       return frame;

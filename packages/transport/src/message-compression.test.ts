@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { constants, deflateRawSync } from "node:zlib";
-import { FRAME_DEFLATED, MESSAGE_BYTES_MAX } from "@kedge/protocol";
+import { brotliCompressSync } from "node:zlib";
+import { FRAME_COMPRESSED, MESSAGE_BYTES_MAX } from "@kedge/protocol";
 import fc from "fast-check";
 import { COMPRESSING_MAX, MessageCompression, PLAIN_BYTES_MAX } from "./message-compression.ts";
 
@@ -13,7 +13,7 @@ const text = (bytes: number) => {
     pods += `{"name":"pod-${at}","uid":"${at * 7919}","conditions":[{"type":"Ready","status":"True"}]},`;
   return Buffer.from(pods.slice(0, bytes));
 };
-const frame = (plain: Buffer) => Buffer.concat([Buffer.of(FRAME_DEFLATED), deflateRawSync(plain)]);
+const frame = (plain: Buffer) => Buffer.concat([Buffer.of(FRAME_COMPRESSED), brotliCompressSync(plain)]);
 
 for (const bytes of [PLAIN_BYTES_MAX + 1, 10_000, 64 * 1024, 64 * 1024 + 1, 1_000_000, 8_000_000])
   test(`${bytes} bytes are smaller on the way, and the same afterwards`, async () => {
@@ -77,12 +77,13 @@ test("damaged frames are refused", async () => {
   const compression = new MessageCompression();
   const good = frame(text(10_000));
   const late = Buffer.concat([frame(randomBytes(100_000)).subarray(0, 100_000)]);
-  const stored = Buffer.concat([
-    Buffer.of(FRAME_DEFLATED),
-    deflateRawSync(randomBytes(80_000), { level: constants.Z_NO_COMPRESSION }),
-  ]);
+  const stored = Buffer.concat([Buffer.of(FRAME_COMPRESSED), brotliCompressSync(randomBytes(80_000))]);
   stored.fill(0xff, stored.length - 20_000);
-  for (const damaged of [Buffer.of(FRAME_DEFLATED), good.subarray(0, good.length / 2), Buffer.of(FRAME_DEFLATED, 7, 7)])
+  for (const damaged of [
+    Buffer.of(FRAME_COMPRESSED),
+    good.subarray(0, good.length / 2),
+    Buffer.of(FRAME_COMPRESSED, 7, 7),
+  ])
     assert.throws(() => compression.inflate(damaged), { code: "BadCompression" });
   for (const damaged of [late, stored])
     await assert.rejects(async () => compression.inflate(damaged), { code: "BadCompression" });

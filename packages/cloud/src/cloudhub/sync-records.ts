@@ -15,10 +15,12 @@ import {
 /** Acknowledgements of one object within this time become one write. */
 const COALESCE_MS = 100;
 /**
- * A record is not written more often than this: a busy object would cost more in records than in itself. Should we die in
- * between, its last states are sent once more.
+ * A record is not written more often than this: a busy object would cost more in records than in itself. Should we be
+ * killed in between, its last state is sent once more, which changes nothing; when we stop, all are written first.
  */
-const WRITE_AGAIN_MS = 5_000;
+const WRITE_AGAIN_MS = 30_000;
+/** So long do we write what the API server does not show yet when we stop; the rest is sent once more by whoever is next. */
+const LAST_WRITES_MS_MAX = 2_000;
 /** Beyond this many, records that were written long enough ago are forgotten. */
 const RECENT_WRITES_KEPT = 1_024;
 const WRITES_MAX = 16;
@@ -61,7 +63,7 @@ export class SyncRecords extends Component {
   readonly #recentWrites = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
-  #writing = 0;
+  readonly #writes = new Set<Promise<void>>();
 
   private constructor(deps: SyncRecordsDeps) {
     super();
@@ -123,7 +125,7 @@ export class SyncRecords extends Component {
    */
   async ensure(node: string, object: SyncedObject): Promise<void> {
     if (this.acknowledgedVersion(node, object) !== undefined) return;
-    await this.#create(node, object);
+    await this.#create(node, object, this.signal);
     const key = recordKey(node, object);
     if ((this.#changes.get(key)?.version ?? undefined) === undefined) this.#change(node, object, NOT_ACKNOWLEDGED);
   }
@@ -194,40 +196,47 @@ export class SyncRecords extends Component {
     const now = this.#deps.clock.monotonic();
     let nextDue = Infinity;
     for (const [key, change] of this.#pending) {
-      if (this.#writing >= WRITES_MAX) return; // whoever ends a write looks again
+      if (this.#writes.size >= WRITES_MAX) return; // whoever ends a write looks again
       if (change.writing) continue;
       if (change.dueAt > now) nextDue = Math.min(nextDue, change.dueAt);
-      else void this.#write(key, change);
+      else this.#begin(key, change);
     }
     if (nextDue !== Infinity) this.#schedule(nextDue);
   }
 
-  async #write(key: string, change: Change): Promise<void> {
+  #begin(key: string, change: Change): void {
+    const write = this.#write(key, change, this.signal);
+    this.#writes.add(write);
+    void write.finally(() => {
+      this.#writes.delete(write);
+      if (this.#pending.size > 0) this.#schedule(this.#deps.clock.monotonic());
+    });
+  }
+
+  /** Never rejects. */
+  async #write(key: string, change: Change, signal: AbortSignal): Promise<void> {
     const { version } = change;
     change.writing = true;
     this.#pending.delete(key);
-    this.#writing += 1;
     try {
-      if (version === undefined) await this.#delete(change);
-      else await this.#setVersion(change, version);
+      if (version === undefined) await this.#delete(change, signal);
+      else await this.#setVersion(change, version, signal);
       change.failures = 0;
     } catch (error) {
-      if (isAbort(error, this.signal)) return;
+      this.#pending.set(key, change);
+      if (isAbort(error, signal)) return;
       const waitMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** change.failures);
       change.failures += 1;
       change.dueAt = this.#deps.clock.monotonic() + waitMs;
-      this.#pending.set(key, change);
       this.#deps.logger.warn(
         { record: key, error: toError(error), waitMs },
         "cannot write a sync record, trying again",
       );
     } finally {
-      this.#writing -= 1;
       change.writing = false;
       this.#remember(key);
       // The watch may have been faster than the answer.
       this.#seen(key, this.#stored(key, change.object.namespace));
-      if (this.#pending.size > 0) this.#schedule(this.#deps.clock.monotonic());
     }
   }
 
@@ -242,37 +251,37 @@ export class SyncRecords extends Component {
     }
   }
 
-  async #setVersion({ node, object }: Change, version: string): Promise<void> {
+  async #setVersion({ node, object }: Change, version: string, signal: AbortSignal): Promise<void> {
     const patch = { type: "merge", body: { status: { objectResourceVersion: version } } } as const;
     const key = { namespace: object.namespace, name: recordName(node, object.uid) };
     const type = typeOf(object);
     try {
-      await this.#deps.kube.patch<Stored>(type, key, patch, this.signal, { subresource: "status" });
+      await this.#deps.kube.patch<Stored>(type, key, patch, signal, { subresource: "status" });
     } catch (error) {
       if (!hasCode(error, "NotFound")) throw error;
-      if (await this.#create(node, object))
-        await this.#deps.kube.patch<Stored>(type, key, patch, this.signal, { subresource: "status" });
+      if (await this.#create(node, object, signal))
+        await this.#deps.kube.patch<Stored>(type, key, patch, signal, { subresource: "status" });
     }
   }
 
-  async #delete({ node, object }: Change): Promise<void> {
+  async #delete({ node, object }: Change, signal: AbortSignal): Promise<void> {
     const key = { namespace: object.namespace, name: recordName(node, object.uid) };
     try {
-      await this.#deps.kube.delete(typeOf(object), key, this.signal);
+      await this.#deps.kube.delete(typeOf(object), key, signal);
     } catch (error) {
       if (!hasCode(error, "NotFound")) throw error;
     }
   }
 
   /** @returns false if there cannot be a record, since its namespace is going. */
-  async #create(node: string, object: SyncedObject): Promise<boolean> {
+  async #create(node: string, object: SyncedObject, signal: AbortSignal): Promise<boolean> {
     const { namespace, uid, apiVersion, kind, name } = object;
     const record: Stored = {
       metadata: { name: recordName(node, uid), ...(namespace !== undefined && { namespace }) },
       spec: { objectAPIVersion: apiVersion, objectKind: kind, objectName: name },
     };
     try {
-      await this.#deps.kube.create<Stored>(typeOf(object), record, this.signal);
+      await this.#deps.kube.create<Stored>(typeOf(object), record, signal);
       return true;
     } catch (error) {
       if (hasCode(error, "AlreadyExists")) return true; // our copy is behind (W21)
@@ -282,8 +291,20 @@ export class SyncRecords extends Component {
     }
   }
 
+  /** Each is tried once. */
+  async #writeAll(): Promise<void> {
+    await Promise.all(this.#writes); // they have ended with our signal
+    const signal = AbortSignal.timeout(LAST_WRITES_MS_MAX);
+    const left = [...this.#pending][Symbol.iterator]();
+    const writeSome = async () => {
+      for (const [key, change] of left) if (!signal.aborted) await this.#write(key, change, signal);
+    };
+    await Promise.all(Array.from({ length: WRITES_MAX }, writeSome));
+  }
+
   protected override async stop(): Promise<void> {
     clearTimeout(this.#timer);
+    await this.#writeAll();
     await Promise.all([this.#namespaced[Symbol.asyncDispose](), this.#cluster[Symbol.asyncDispose]()]);
   }
 }

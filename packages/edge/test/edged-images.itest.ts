@@ -106,6 +106,39 @@ for (const pullAlwaysFallsBackOffline of [false, true])
     else await waiting(edged, "offline", "ErrImagePull", "ImagePullBackOff");
   });
 
+test("W-57: what ran from an image comes back without the registry", options, async () => {
+  await using registry = await TestRegistry.start();
+  await using edged = await startTestEdged(containerd);
+  const { meta } = edged;
+  const image = registry.push("team/comes-back:1", await busyboxImage(""));
+  const pod = podWith("back", image, "Always");
+  meta.apply(pod);
+  const { status } = await meta.untilReady("back");
+  await registry[Symbol.asyncDispose]();
+  const id = status?.containerStatuses?.[0]?.containerID?.replace("containerd://", "") ?? "";
+  await containerd.client.runtime.stopContainer(id, 0, AbortSignal.timeout(10_000));
+  await meta.until(() => {
+    const [container] = meta.get("back")?.status?.containerStatuses ?? [];
+    return container?.restartCount === 1 && container.ready;
+  });
+  assert.ok(meta.events.some(({ reason }) => reason === "PullSkipped"));
+});
+
+test("pulls that fail hold each other back, and say why", options, async () => {
+  await using registry = await TestRegistry.start({ credentials: "user:right" });
+  await using edged = await startTestEdged(containerd);
+  const { meta } = edged;
+  const image = registry.push("team/closed:1", await busyboxImage(""));
+  meta.apply(podWith("closed", image, "IfNotPresent"));
+  await waiting(edged, "closed", "ErrImagePull");
+  const { message } = await waiting(edged, "closed", "ImagePullBackOff");
+  assert.match(message ?? "", /^Back-off pulling image "[^"]+": ErrImagePull: /);
+  const reasons = meta.events.map(({ reason, message: text }) => `${reason}: ${text}`);
+  assert.ok(reasons.includes(`Pulling: Pulling image "${image}"`));
+  assert.ok(reasons.includes(`BackOff: Back-off pulling image "${image}"`));
+  assert.ok(reasons.some((reason) => reason.startsWith(`Failed: Failed to pull image "${image}": `)));
+});
+
 test("W-57: the fallback does not give what the registry refuses", options, async () => {
   await using registry = await TestRegistry.start({ credentials: "user:right" });
   await using edged = await startTestEdged(containerd, { pullAlwaysFallsBackOffline: true });

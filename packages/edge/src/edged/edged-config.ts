@@ -41,8 +41,8 @@ export interface EdgedConfig {
   /** Only without {@link serializeImagePulls}; undefined: no limit but {@link IMAGE_PULLS_MAX}. */
   readonly maxParallelImagePulls: number | undefined;
   /**
-   * Ours: whether `imagePullPolicy: Always` starts from the image on the node when the registry cannot be reached.
-   * Default false, as Kubernetes has it.
+   * Ours, `featureGates.ImagePullAlwaysFallsBackOffline`: whether with `imagePullPolicy: Always` every container may start
+   * from the image on the node while the registry cannot be reached. Default false: only one that ran from it before.
    */
   readonly pullAlwaysFallsBackOffline: boolean;
   readonly maxPods: number;

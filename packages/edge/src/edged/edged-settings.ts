@@ -34,6 +34,7 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     allowedUnsafeSysctls: kubelet.allowedUnsafeSysctls ?? [],
     serializeImagePulls: kubelet.serializeImagePulls,
     maxParallelImagePulls: kubelet.maxParallelImagePulls,
+    pullAlwaysFallsBackOffline: kubelet.featureGates?.["ImagePullAlwaysFallsBackOffline"] === true,
     maxPods: kubelet.maxPods,
     housekeeping: housekeepingConfig(edged),
     staticPodPath: kubelet.staticPodPath,

@@ -314,6 +314,7 @@ function imageConfig(config: EdgedConfig) {
       ? 1
       : Math.min(config.maxParallelImagePulls ?? IMAGE_PULLS_MAX, IMAGE_PULLS_MAX),
     pullAlwaysFallsBackOffline: config.pullAlwaysFallsBackOffline,
+    rate: config.housekeeping.pulls,
     nodeConfigPaths: nodeConfigPaths(config.rootDirectory),
   };
 }

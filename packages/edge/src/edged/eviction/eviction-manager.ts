@@ -113,7 +113,7 @@ export class EvictionManager {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { parts, observer, activePods } = this.#deps;
-    const active = activePods();
+    const active = activePods().filter(({ runtime }) => runtime.sandboxes.length > 0); // the others take nothing yet
     const usages = await measurePods(active, measureFor(threshold.signal), parts, signal);
     const usageOf = ({ metadata }: Pod): PodUsage | undefined => usages.get(metadata?.uid ?? "");
     const evictable = active.map(({ pod }) => pod).filter((pod) => !isCriticalPod(pod));

@@ -1,4 +1,4 @@
-import { CriError, type Image, type ImageService, type PodSandboxConfig } from "@kedge/cri";
+import { CriError, type Image, type ImageService, type PodSandboxConfig, type PullRequest } from "@kedge/cri";
 import type { Container, Pod } from "@kedge/kube";
 import { type Clock, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
@@ -6,13 +6,16 @@ import { ContainerStartError } from "../edged-error.ts";
 import type { EventRecorder } from "../events/event-recorder.ts";
 import { BACKOFF_INITIAL_MS, KeyedBackoff } from "../pods/keyed-backoff.ts";
 import { type ImageName, parseImageName } from "./image-name.ts";
+import { TokenBucket } from "../token-bucket.ts";
 import { PullGate } from "./pull-gate.ts";
 import { pullCredentials } from "./pull-credentials.ts";
 
 export interface ImageManagerConfig {
   /** At most so many pulls at once. */
   readonly pullsMax: number;
+  /** Which pods may start from the image on the node when `Always` cannot ask the registry: see {@link hasRun}. */
   readonly pullAlwaysFallsBackOffline: boolean;
+  readonly rate: { readonly perSecond: number; readonly burst: number };
   readonly nodeConfigPaths: readonly string[];
 }
 
@@ -24,6 +27,12 @@ export interface ImageManagerDeps {
   readonly logger: Logger;
 }
 
+/** After this, others may pull beside a pull that takes its time, however few may at once. */
+const TURN_MS_MAX = 5 * 60_000;
+/** A pull that takes longer has lost its registry without being told: it is tried again, and goes on where it was. */
+const PULL_MS_MAX = 60 * 60_000;
+/** Reasons of failed pulls that are remembered. */
+const ERRORS_MAX = 1_000;
 /** For so long a failed pull shows as `ErrImagePull`, then, until it is tried again, as `ImagePullBackOff`. */
 const PULL_FAILURE_SHOWN_MS = 2_000;
 
@@ -33,6 +42,9 @@ export class ImageManager {
   readonly #deps: ImageManagerDeps;
   readonly #backoff: KeyedBackoff;
   readonly #gate: PullGate;
+  readonly #rate: TokenBucket;
+  /** By back-off key: why the last pull failed. */
+  readonly #errors = new Map<string, string>();
   #pulls = 0;
 
   constructor(config: ImageManagerConfig, deps: ImageManagerDeps) {
@@ -40,6 +52,7 @@ export class ImageManager {
     this.#deps = deps;
     this.#backoff = new KeyedBackoff(deps.clock);
     this.#gate = new PullGate(config.pullsMax);
+    this.#rate = new TokenBucket(config.rate.perSecond, config.rate.burst, deps.clock);
   }
 
   /**
@@ -78,6 +91,7 @@ export class ImageManager {
   /** Forgets the back-offs of a pod that is gone. */
   forget(podUid: string): void {
     this.#backoff.forget(`${podUid}_`);
+    for (const key of this.#errors.keys()) if (key.startsWith(`${podUid}_`)) this.#errors.delete(key);
   }
 
   async #inspect(pod: Pod, container: Container, { full }: ImageName, signal: AbortSignal): Promise<Image | undefined> {
@@ -104,16 +118,22 @@ export class ImageManager {
     if (remainingMs > 0) {
       const message = `Back-off pulling image "${container.image}"`;
       this.#deps.events.normal(pod, "BackOff", message, container.name);
-      throw new ContainerStartError(message, { code: "ImagePullBackOff", retryAfterMs: remainingMs });
+      const why = this.#errors.get(key);
+      throw new ContainerStartError(why === undefined ? message : `${message}: ${why}`, {
+        code: "ImagePullBackOff",
+        retryAfterMs: remainingMs,
+      });
     }
     try {
       const image = await this.#pull(pod, container, name, sandboxConfig, signal);
       this.#backoff.forget(key);
+      this.#errors.delete(key);
       return image;
     } catch (error) {
       signal.throwIfAborted();
       const text = toError(error).message;
-      if (this.#config.pullAlwaysFallsBackOffline && present !== undefined && !isRefusal(error)) {
+      const everybody = this.#config.pullAlwaysFallsBackOffline;
+      if (present !== undefined && !isRefusal(error) && (everybody || hasRun(pod, container, present))) {
         const message = `Registry not reachable, using image "${container.image}" as present on machine: ${text}`;
         this.#deps.events.warn(pod, "PullSkipped", message, container.name);
         return present;
@@ -122,6 +142,12 @@ export class ImageManager {
       this.#backoff.failed(key, String(this.#pulls), 0, BACKOFF_INITIAL_MS);
       this.#deps.events.warn(pod, "Failed", `Failed to pull image "${container.image}": ${text}`, container.name);
       const code = reasonOf(text);
+      this.#errors.set(key, `${code}: ${text}`);
+      if (this.#errors.size > ERRORS_MAX)
+        for (const oldest of this.#errors.keys()) {
+          this.#errors.delete(oldest);
+          break;
+        }
       const retryAfterMs = PULL_FAILURE_SHOWN_MS;
       throw new ContainerStartError(text, { code, retryAfterMs }, { cause: error });
     }
@@ -139,7 +165,8 @@ export class ImageManager {
     const askedAtMs = clock.monotonic();
     const sources = { ...this.#deps, nodeConfigPaths: this.#config.nodeConfigPaths };
     const credentials = await pullCredentials(pod, name.repository, sources, signal);
-    const { id, pullMs } = await this.#gate.run(async () => {
+    const { id, pullMs } = await this.#inTurn(async () => {
+      if (this.#rate.take() > 0) throw new Error("pull QPS exceeded");
       const beganAtMs = clock.monotonic();
       const pulled = await this.#tryEach(name.full, credentials, sandboxConfig, signal);
       return { id: pulled, pullMs: clock.monotonic() - beganAtMs };
@@ -152,17 +179,34 @@ export class ImageManager {
     return image;
   }
 
+  /** One pull must not keep all others waiting for as long as its registry likes. */
+  async #inTurn<T>(pull: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const over = new AbortController();
+    const pulling = this.#gate.run(async () => {
+      const pulled = pull();
+      const ended = pulled.then(
+        () => undefined,
+        () => undefined, // its caller hears of it
+      );
+      const late = this.#deps.clock.sleep(TURN_MS_MAX, AbortSignal.any([signal, over.signal])).catch(() => undefined);
+      await Promise.race([ended, late]);
+      over.abort();
+      return { pulled };
+    }, signal);
+    return (await pulling).pulled;
+  }
+
   async #tryEach(
     image: string,
     credentials: readonly NonNullable<Parameters<ImageService["pullImage"]>[0]["auth"]>[],
     sandboxConfig: PodSandboxConfig,
     signal: AbortSignal,
   ): Promise<string> {
-    if (credentials.length === 0) return this.#deps.images.pullImage({ image, sandboxConfig }, signal);
+    if (credentials.length === 0) return this.#pullOnce({ image, sandboxConfig }, signal);
     const errors: Error[] = [];
     for (const auth of credentials) {
       try {
-        return await this.#deps.images.pullImage({ image, auth, sandboxConfig }, signal);
+        return await this.#pullOnce({ image, auth, sandboxConfig }, signal);
       } catch (error) {
         signal.throwIfAborted();
         errors.push(toError(error));
@@ -170,6 +214,30 @@ export class ImageManager {
     }
     throw errors.at(-1) ?? new Error("no credential left");
   }
+
+  async #pullOnce(request: PullRequest, signal: AbortSignal): Promise<string> {
+    const late = AbortSignal.timeout(PULL_MS_MAX);
+    try {
+      return await this.#deps.images.pullImage(request, AbortSignal.any([signal, late]));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!late.aborted) throw error;
+      throw new Error(`gave up after ${PULL_MS_MAX / 60_000} minutes: what was loaded by now is kept`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/**
+ * Whether this very container ran from this very image before: started again from it, it gets nothing that it did not
+ * have. So `Always` does not keep a pod from coming back that a crash or a reboot has ended while the registry is away
+ * (W-57). Other pods may do so only where the administrator says so: an image may be somebody's secret.
+ */
+function hasRun({ status = {} }: Pod, { name }: Container, { id, repoDigests }: Image): boolean {
+  const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+  const imageID = statuses.find((one) => one.name === name)?.imageID ?? "";
+  return imageID !== "" && (imageID === id || repoDigests.includes(imageID));
 }
 
 function seconds(ms: number): string {

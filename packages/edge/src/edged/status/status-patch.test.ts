@@ -68,3 +68,11 @@ test("brings an API server from any status to any other", () => {
     }),
   );
 });
+
+test("another order of conditions is no news", () => {
+  const [ready, target] = [
+    { type: "Ready", status: "True" },
+    { type: "DisruptionTarget", status: "True" },
+  ];
+  assert.equal(statusPatch("u", { conditions: [target, ready] }, { conditions: [ready, target] }), undefined);
+});

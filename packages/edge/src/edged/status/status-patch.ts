@@ -31,7 +31,12 @@ export function statusPatch(uid: string, before: PodStatus, after: PodStatus): s
   const status: Record<string, unknown> = {};
   for (const key of OWN_MEMBERS) {
     if (isSame(before[key], after[key])) continue;
-    status[key] = MERGED_BY[key] === undefined ? (after[key] ?? null) : mergeList(key, before, after);
+    if (MERGED_BY[key] === undefined) status[key] = after[key] ?? null;
+    else {
+      const list = mergeList(key, before, after);
+      // Of such a list the API server keeps the order: another one is no news, or we would tell it for ever.
+      if (list.length > 0) status[key] = list;
+    }
   }
   return Object.keys(status).length === 0 ? undefined : JSON.stringify({ metadata: { uid }, status });
 }

@@ -108,6 +108,7 @@ interface ServeOptions {
   address: string;
   apiPort: number;
   config?: string;
+  volumesOf?: string;
 }
 
 program
@@ -124,6 +125,7 @@ program
   .option("--address <ip>", "to listen on", "127.0.0.1")
   .option("--api-port <port>", "of the Kubernetes API", readPort("--api-port"), PORTS_DEFAULT.api)
   .requiredOption("--config <file>", "cloudcore.yaml")
+  .option("--volumes-of <node>", "the node that is this machine: its directories are claims' volumes")
   .action(serve);
 
 async function serve(given: ServeOptions): Promise<void> {
@@ -145,6 +147,7 @@ async function serve(given: ServeOptions): Promise<void> {
       address: given.address,
       port: given.apiPort,
       ...(loaded !== undefined && { cloudCore: loaded.config }),
+      ...(given.volumesOf !== undefined && { localPath: { directory: paths.volumes, nodeName: given.volumesOf } }),
     },
     logger,
     life.signal,

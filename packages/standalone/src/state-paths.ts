@@ -23,6 +23,8 @@ export interface StatePaths {
     readonly cniConf: string;
   };
   readonly images: string;
+  /** What pods keep: each claim gets a directory of its own in here. */
+  readonly volumes: string;
   readonly log: { readonly dir: string; readonly pods: string };
   /** The pods' own network on this host; apart for each state directory. */
   readonly network: { readonly bridge: string; readonly subnet: string };
@@ -56,6 +58,7 @@ export function statePaths(given: string): StatePaths {
       cniConf: at("containerd", "net.d"),
     },
     images: at("images"),
+    volumes: at("volumes"),
     log: { dir: at("log"), pods: at("log", "pods") },
     network: {
       bridge: own ? "kedge0" : `kedge-${digest.toString("hex", 0, 4)}`, // an interface name has at most 15 characters
@@ -72,6 +75,6 @@ export function stateDirFlag({ stateDir }: { readonly stateDir: string }): strin
 }
 
 /** All that `up` puts into the state directory; nothing else in there is ours to remove. */
-export function ownPaths({ kubeconfig, record, cloud, edge, containerd, images, log }: StatePaths): string[] {
-  return [cloud.dir, edge.dir, containerd.dir, images, log.dir, kubeconfig, record];
+export function ownPaths({ kubeconfig, record, cloud, edge, containerd, images, volumes, log }: StatePaths): string[] {
+  return [cloud.dir, edge.dir, containerd.dir, images, volumes, log.dir, kubeconfig, record];
 }

@@ -1,4 +1,4 @@
-import type { KubeObject, Namespace, Pod, Service } from "@kedge/kube";
+import type { KubeObject, Namespace, PersistentVolumeClaim, Pod, Service } from "@kedge/kube";
 import type { ApiContext } from "../rest/api-context.ts";
 import type { ResourceRequest } from "../rest/resource-request.ts";
 import type { LogWriter } from "../storage/revision-log.ts";
@@ -10,6 +10,7 @@ import { checkEscalation } from "./rbac-escalation.ts";
 import { setPodPriority } from "./pod-priority.ts";
 import { setPodServiceAccount } from "./pod-service-account.ts";
 import { allocateServiceAddresses } from "./service-addresses.ts";
+import { protectInUse, setDefaultStorageClass } from "./storage-admission.ts";
 
 /** What admission may look at; it runs inside the transaction that writes the object. */
 export interface Admission {
@@ -33,6 +34,13 @@ export function admitCreate(admission: Admission): void {
       break;
     case "services":
       allocateServiceAddresses(admission, object as Service);
+      break;
+    case "persistentvolumeclaims":
+      setDefaultStorageClass(admission, object as PersistentVolumeClaim);
+      protectInUse(object, "claim");
+      break;
+    case "persistentvolumes":
+      protectInUse(object, "volume");
       break;
     case "namespaces":
       addDefaultServiceAccount(admission, object as Namespace);

@@ -1,6 +1,7 @@
 import type { EventRecorder, KubeClient } from "@kedge/kube-client";
 import type { Clock, Logger } from "@kedge/runtime";
 import type { SharedInformers } from "./shared-informers.ts";
+import type { LocalPathConfig } from "./storage/local-path.ts";
 
 /** What the controllers need from whoever starts them. */
 export interface ControllerDeps {
@@ -10,6 +11,8 @@ export interface ControllerDeps {
   /** PEM of the authority that signed the API server's certificate; goes into every namespace's `kube-root-ca.crt`. */
   readonly rootCaPem: string;
   readonly timings?: Partial<ControllerTimings> | undefined;
+  /** Where claims get directories of this machine; absent: no claim gets a volume that is not there. */
+  readonly localPath?: LocalPathConfig | undefined;
 }
 
 /** Waits that decide how fast the control plane notices that something is gone; tests and small fleets shorten them. */
@@ -45,6 +48,7 @@ export interface ControllerContext {
   readonly timings: ControllerTimings;
   readonly informers: SharedInformers;
   readonly rootCaPem: string;
+  readonly localPath: LocalPathConfig | undefined;
   /** Events under this component's name. */
   recorder(component: string): EventRecorder;
 }

@@ -10,15 +10,19 @@ import {
   LEASES,
   NAMESPACES,
   NODES,
+  PERSISTENT_VOLUME_CLAIMS,
+  PERSISTENT_VOLUMES,
   type Pod,
   PODS,
   REPLICA_SETS,
   type ResourceType,
   SERVICE_ACCOUNTS,
   SERVICES,
+  STORAGE_CLASSES,
 } from "@kedge/kube";
 import { Informer, type InformerOptions, type KubeClient } from "@kedge/kube-client";
 import type { Clock, Logger } from "@kedge/runtime";
+import { claimKeysOf } from "./storage/pod-claims.ts";
 
 export const CONTROLLER_REVISIONS: ResourceType<ControllerRevision> = {
   group: "apps",
@@ -35,6 +39,8 @@ export const BY_OWNER = "owner";
 /** Index: what has no managing owner, by namespace; candidates for adoption. */
 export const BY_ORPHAN_NAMESPACE = "orphans";
 export const BY_NAMESPACE = "namespace";
+/** Index of pods: `namespace/name` of the claims of their volumes. */
+export const BY_CLAIM = "claim";
 /** Index of pods: `spec.nodeName`. */
 export const BY_NODE = "node";
 
@@ -55,7 +61,7 @@ export function startInformers(kube: KubeClient, logger: Logger, clock: Clock, s
   };
   const byNode = (pod: Pod) => (pod.spec?.nodeName === undefined ? [] : [pod.spec.nodeName]);
   return {
-    pods: start(PODS, { indexes: { ...ownership, [BY_NODE]: byNode } }),
+    pods: start(PODS, { indexes: { ...ownership, [BY_NODE]: byNode, [BY_CLAIM]: claimKeysOf } }),
     nodes: start(NODES),
     namespaces: start(NAMESPACES),
     services: start(SERVICES, { indexes: { [BY_NAMESPACE]: ownership[BY_NAMESPACE] } }),
@@ -67,6 +73,9 @@ export function startInformers(kube: KubeClient, logger: Logger, clock: Clock, s
     controllerRevisions: start(CONTROLLER_REVISIONS, { indexes: ownership }),
     serviceAccounts: start(SERVICE_ACCOUNTS, { fieldSelector: "metadata.name=default" }),
     rootCaConfigMaps: start(CONFIG_MAPS, { fieldSelector: `metadata.name=${ROOT_CA_CONFIG_MAP}` }),
+    claims: start(PERSISTENT_VOLUME_CLAIMS),
+    persistentVolumes: start(PERSISTENT_VOLUMES),
+    storageClasses: start(STORAGE_CLASSES),
     nodeLeases: start(LEASES, { namespace: NODE_LEASE_NAMESPACE }),
   };
 }

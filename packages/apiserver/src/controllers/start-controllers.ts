@@ -13,6 +13,11 @@ import { startReplicaSetController } from "./replicaset/replicaset-controller.ts
 import { startScheduler } from "./scheduler/scheduler.ts";
 import { startNamespaceDefaultsController } from "./service-account/namespace-defaults-controller.ts";
 import { startInformers } from "./shared-informers.ts";
+import { startBinderController } from "./storage/binder-controller.ts";
+import { startClaimProtectionController } from "./storage/claim-protection-controller.ts";
+import { startDefaultClass } from "./storage/default-class.ts";
+import { startEphemeralController } from "./storage/ephemeral-controller.ts";
+import { startVolumeController } from "./storage/volume-controller.ts";
 
 /**
  * The controllers that one machine needs of kube-controller-manager and kube-scheduler. They talk to the API server like
@@ -31,6 +36,7 @@ export async function startControllers(deps: ControllerDeps, signal: AbortSignal
     logger,
     clock,
     rootCaPem,
+    localPath: deps.localPath,
     informers,
     timings: { ...CONTROLLER_TIMINGS, ...deps.timings },
     recorder(component) {
@@ -56,4 +62,9 @@ const CONTROLLERS: readonly ((context: ControllerContext) => AsyncDisposable)[] 
   startNamespaceDefaultsController,
   startNamespaceController,
   startGarbageCollector,
+  startBinderController,
+  startVolumeController,
+  startClaimProtectionController,
+  startEphemeralController,
+  startDefaultClass,
 ];

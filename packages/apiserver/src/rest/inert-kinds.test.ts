@@ -21,8 +21,6 @@ test("each kind of which that is said is one that we serve", () => {
     "jobs",
     "limitranges",
     "networkpolicies",
-    "persistentvolumeclaims",
-    "persistentvolumes",
     "poddisruptionbudgets",
     "replicationcontrollers",
     "resourcequotas",

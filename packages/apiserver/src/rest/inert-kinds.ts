@@ -3,8 +3,6 @@ import type { ResourceType } from "@kedge/kube";
 /** Kinds that this control plane stores and serves, and that no controller of its own acts on; `group/resource`. */
 const INERT: ReadonlySet<string> = new Set([
   "/limitranges",
-  "/persistentvolumeclaims",
-  "/persistentvolumes",
   "/replicationcontrollers",
   "/resourcequotas",
   "apps/statefulsets",

@@ -17,6 +17,8 @@ export interface ControlPlane extends AsyncDisposable {
   /** As an administrator. */
   readonly kube: KubeClient;
   readonly caPem: string;
+  /** Where node-a's directories for claims are. */
+  readonly volumes: string;
   kubectl(...args: string[]): Promise<string>;
 }
 
@@ -37,8 +39,9 @@ async function startReal(timings: Partial<ControllerTimings>, signal: AbortSigna
   const kube = scope.use(kubernetes.connect());
   const rootCaPem = kubernetes.ca.certificatePem;
   const logger = createLogger({}, { level: "warn" });
-  scope.use(await startControllers({ kube, logger, clock: systemClock, rootCaPem, timings }, signal));
-  return assemble(kube, rootCaPem, (...args) => kubernetes.kubectl(...args), scope.move());
+  const localPath = volumesOf("node-a", scope);
+  scope.use(await startControllers({ kube, logger, clock: systemClock, rootCaPem, timings, localPath }, signal));
+  return assemble(kube, rootCaPem, localPath.directory, (...args) => kubernetes.kubectl(...args), scope.move());
 }
 
 /** The controllers ask it within the process, the tests over TLS. */
@@ -49,8 +52,9 @@ async function startEmbedded(timings: Partial<ControllerTimings>, signal: AbortS
   const logger = createLogger({}, { level: "warn" });
   const config = { stateDir, address: "127.0.0.1", port: 0, advertiseAddresses: ["127.0.0.1"] };
   const server = scope.use(await startApiServer(config, { logger, clock: systemClock }, signal));
+  const localPath = volumesOf("node-a", scope);
   const inProcess = scope.use(new TransportKubeClient(server.transport));
-  const deps = { kube: inProcess, logger, clock: systemClock, rootCaPem: server.caPem, timings };
+  const deps = { kube: inProcess, logger, clock: systemClock, rootCaPem: server.caPem, timings, localPath };
   scope.use(await startControllers(deps, signal));
   const kube = scope.use(connectKube(loadKubeconfig(server.adminKubeconfigPath)));
   const binaries = findKubernetesBinaries();
@@ -63,14 +67,21 @@ async function startEmbedded(timings: Partial<ControllerTimings>, signal: AbortS
       throw new Error(`kubectl ${args.join(" ")}: ${toError(error).message}`, { cause: error });
     }
   };
-  return assemble(kube, server.caPem, kubectl, scope.move());
+  return assemble(kube, server.caPem, localPath.directory, kubectl, scope.move());
+}
+
+function volumesOf(nodeName: string, scope: AsyncDisposableStack): { nodeName: string; directory: string } {
+  const directory = mkdtempSync(join(tmpdir(), "kedge-claims-"));
+  scope.defer(() => rmSync(directory, { recursive: true, force: true }));
+  return { nodeName, directory };
 }
 
 function assemble(
   kube: KubeClient,
   caPem: string,
+  volumes: string,
   kubectl: ControlPlane["kubectl"],
   scope: AsyncDisposableStack,
 ): ControlPlane {
-  return { kube, caPem, kubectl, [Symbol.asyncDispose]: () => scope.disposeAsync() };
+  return { kube, caPem, volumes, kubectl, [Symbol.asyncDispose]: () => scope.disposeAsync() };
 }

@@ -14,6 +14,8 @@ export interface ControlPlaneConfig {
   readonly port: number;
   /** Absent: no cloudcore, the embedded control plane alone. */
   readonly cloudCore?: CloudCoreConfig;
+  /** Whose directories claims get; absent: none are made for them. */
+  readonly localPath?: { readonly directory: string; readonly nodeName: string };
 }
 
 export interface ControlPlane extends AsyncDisposable {
@@ -42,7 +44,15 @@ export async function startControlPlane(
   await applyCrds(kube, signal);
   const deps = { kube, clock: systemClock };
   scope.use(
-    await startControllers({ ...deps, logger: logger.child({ part: "controllers" }), rootCaPem: api.caPem }, signal),
+    await startControllers(
+      {
+        ...deps,
+        logger: logger.child({ part: "controllers" }),
+        rootCaPem: api.caPem,
+        localPath: config.localPath,
+      },
+      signal,
+    ),
   );
   if (config.cloudCore !== undefined)
     scope.use(await startCloudCore(config.cloudCore, { ...deps, logger: logger.child({ part: "cloudcore" }) }, signal));

@@ -163,12 +163,12 @@ async function startCloud(
       options.kubeconfig === undefined
         ? [...programCommand("kedge"), "control-plane", "--state-dir", paths.stateDir]
         : programCommand("cloudcore");
-    const port = options.kubeconfig === undefined ? ["--api-port", String(options.ports.api)] : [];
+    const own = ["--api-port", String(options.ports.api), "--volumes-of", options.nodeName];
     if (options.kubeconfig !== undefined) {
       await using kube = connectKube(loadKubeconfig(options.kubeconfig));
       await applyCrds(kube, signal);
     }
-    await cloud.start([...program, "--config", paths.cloud.config, ...port]);
+    await cloud.start([...program, "--config", paths.cloud.config, ...(options.kubeconfig === undefined ? own : [])]);
   }
   const kubeconfig = options.kubeconfig ?? paths.kubeconfig;
   await waitUntil(

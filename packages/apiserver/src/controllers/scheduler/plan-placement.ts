@@ -3,6 +3,7 @@ import { filterNode } from "./filter-node.ts";
 import { topologyFilter } from "./filter-topology.ts";
 import type { NodeView } from "./node-view.ts";
 import { podRequests } from "./pod-requests.ts";
+import type { VolumeFit } from "./pod-volumes.ts";
 import { scoreNode } from "./score-node.ts";
 
 export type Placement =
@@ -10,11 +11,12 @@ export type Placement =
   /** In kube-scheduler's words: `0/2 nodes are available: 1 Insufficient cpu, …`. */
   | { readonly nodeName?: undefined; readonly message: string };
 
-/** Where a pod shall run. @param labelsOfNamespace for pod affinity across namespaces. */
+/** Where a pod shall run. @param labelsOfNamespace for pod affinity across namespaces. @param volumes what its claims allow. */
 export function planPlacement(
   pod: Pod,
   nodes: readonly NodeView[],
   labelsOfNamespace: (namespace: string) => Readonly<Record<string, string>>,
+  volumes: VolumeFit = { filter: () => [], unbound: [] },
 ): Placement {
   if (nodes.length === 0) return { message: "no nodes available to schedule pods" };
   const gates = (pod.spec as { schedulingGates?: readonly { name: string }[] } | undefined)?.schedulingGates ?? [];
@@ -22,6 +24,7 @@ export function planPlacement(
     return {
       message: `Scheduling is blocked due to non-empty scheduling gates: ${gates.map(({ name }) => name).join(", ")}`,
     };
+  if (volumes.refusal !== undefined) return { message: `0/${nodes.length} nodes are available: ${volumes.refusal}.` };
   const requests = podRequests(pod);
   const eligible = nodes.filter(
     ({ node }) =>
@@ -33,6 +36,7 @@ export function planPlacement(
   let best: { readonly nodeName: string; readonly score: number } | undefined;
   for (const view of nodes) {
     let reasons = filterNode(pod, requests, view);
+    if (reasons.length === 0) reasons = volumes.filter(view);
     if (reasons.length === 0) reasons = filterTopology(view);
     for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
     if (reasons.length > 0) continue;

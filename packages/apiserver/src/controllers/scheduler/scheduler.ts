@@ -1,4 +1,13 @@
-import { findCondition, keyOf, type Node, type Pod, PODS, withCondition } from "@kedge/kube";
+import {
+  findCondition,
+  keyOf,
+  type Node,
+  PERSISTENT_VOLUME_CLAIMS,
+  type PersistentVolumeClaim,
+  type Pod,
+  PODS,
+  withCondition,
+} from "@kedge/kube";
 import type { ReconcileResult } from "@kedge/kube-client";
 import { hasCode, toError } from "@kedge/runtime";
 import type { ControllerContext } from "../controller-deps.ts";
@@ -6,6 +15,9 @@ import { ControllerLoop } from "../controller-loop.ts";
 import { isPodFinished } from "../pods/pod-state.ts";
 import { NodeViews } from "./node-views.ts";
 import { planPlacement } from "./plan-placement.ts";
+import { podVolumes } from "./pod-volumes.ts";
+import { BY_CLAIM } from "../shared-informers.ts";
+import { SELECTED_NODE } from "../storage/storage-names.ts";
 
 const SCHEDULER_NAME = "default-scheduler";
 /** Should no change wake an unschedulable pod, it is looked at this often. */
@@ -15,8 +27,8 @@ const BINDINGS_MAX = 32;
 
 /** Chooses a node for each pod that has none. One pod at a time: each decision counts for the next. */
 export function startScheduler(context: ControllerContext): ControllerLoop {
-  const { kube, clock, informers } = context;
-  const { pods, nodes, namespaces } = informers;
+  const { kube, clock, informers, localPath } = context;
+  const { pods, nodes, namespaces, claims, persistentVolumes, storageClasses } = informers;
   const recorder = context.recorder(SCHEDULER_NAME);
   const views = new NodeViews(nodes, pods);
   const unschedulable = new Set<string>();
@@ -29,11 +41,17 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
       return {};
     }
     const labelsOf = (namespace: string) => namespaces.get(namespace)?.metadata?.labels ?? {};
-    const placement = planPlacement(pod, views.list(), labelsOf);
+    const volumes = podVolumes(pod, { claims, persistentVolumes, storageClasses, localPath });
+    const placement = planPlacement(pod, views.list(), labelsOf, volumes);
     if (placement.nodeName === undefined) {
       unschedulable.add(key);
       await tellUnschedulable(pod, placement.message, signal);
       return { requeueAfterMs: RETRY_UNSCHEDULABLE_MS };
+    }
+    if (volumes.refusal === undefined && volumes.unbound.length > 0) {
+      unschedulable.add(key);
+      await selectNode(volumes.unbound, placement.nodeName, signal);
+      return { requeueAfterMs: RETRY_UNSCHEDULABLE_MS }; // or when its claims are bound
     }
     unschedulable.delete(key);
     views.assume(pod, placement.nodeName);
@@ -72,6 +90,16 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
     recorder.record(PODS, pod, "Normal", "Scheduled", message);
   }
 
+  /** Volumes are found, or made, where the pod is to run; it is bound to the node once they are there. */
+  async function selectNode(unbound: readonly PersistentVolumeClaim[], nodeName: string, signal: AbortSignal) {
+    for (const { metadata } of unbound) {
+      if (metadata?.annotations?.[SELECTED_NODE] === nodeName) continue;
+      const { namespace, name = "", uid, resourceVersion } = metadata ?? {};
+      const body = { metadata: { uid, resourceVersion, annotations: { [SELECTED_NODE]: nodeName } } };
+      await kube.patch(PERSISTENT_VOLUME_CLAIMS, { namespace, name }, { type: "merge", body }, signal);
+    }
+  }
+
   async function tellUnschedulable(pod: Pod, message: string, signal: AbortSignal): Promise<void> {
     const { generation } = pod.metadata ?? {};
     const observed = generation === undefined ? {} : { observedGeneration: generation };
@@ -95,7 +123,12 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
     for (const key of [...unschedulable].sort((a, b) => priority(b) - priority(a))) loop.queue.add(key);
   }
 
-  const loop = new ControllerLoop("scheduler", context, [pods, nodes, namespaces], reconcile);
+  const loop = new ControllerLoop(
+    "scheduler",
+    context,
+    [pods, nodes, namespaces, claims, persistentVolumes, storageClasses],
+    reconcile,
+  );
   loop.on(pods, function* (old, object) {
     views.podChanged(old, object);
     const pod = object ?? old;
@@ -114,6 +147,18 @@ export function startScheduler(context: ControllerContext): ControllerLoop {
     if (nodeChangeMatters(old, object)) retryUnschedulable();
     return [];
   });
+  loop.on(claims, (old, claim) =>
+    pods
+      .byIndex(BY_CLAIM, keyOf(claim ?? old ?? {}))
+      .filter(isWaiting)
+      .map((pod) => keyOf(pod)),
+  );
+  const placeAgain = () => {
+    retryUnschedulable();
+    return [];
+  };
+  loop.on(persistentVolumes, placeAgain);
+  loop.on(storageClasses, placeAgain);
   return loop;
 }
 

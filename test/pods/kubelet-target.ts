@@ -1,5 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, symlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { removeCgroups } from "@kedge/standalone";
@@ -29,11 +30,11 @@ export async function startKubelet(nodeName: string): Promise<PodTarget> {
   const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true }));
   const kube = scope.use(kubernetes.connect());
   const host = scope.use(await EdgeHost.create());
+  const cgroup = `/kedge-test-${randomBytes(4).toString("hex")}`;
+  scope.defer(() => removeCgroups(cgroup)); // after containerd has gone
+  await makeCgroup(cgroup);
   const containerd = scope.use(await TestContainerd.start({ enter: host.enter }));
   const at = (...parts: string[]) => join(containerd.root, ...parts);
-  const cgroup = `/kedge-test-${containerd.bridge}`;
-  scope.defer(() => removeCgroups(cgroup));
-  await makeCgroup(cgroup);
   const [manifests, podLogs, rootDirectory] = [at("manifests"), at("pod-logs"), at("kubelet")];
   await mkdir(manifests);
   const config = at("kubelet.yaml");
@@ -67,7 +68,10 @@ export async function startKubelet(nodeName: string): Promise<PodTarget> {
     `--root-dir=${rootDirectory}`,
     `--cert-dir=${at("pki")}`,
   ];
-  const [command = "", ...rest] = [...host.enter, program, ...args];
+  // Agents under test refuse to run beside a process that is called `kubelet`.
+  const alias = at("stock-agent");
+  await symlink(program, alias);
+  const [command = "", ...rest] = [...host.enter, alias, ...args];
   const start = () => TestProcess.start("kubelet", command, rest, at("kubelet.log"));
   let agent = start();
   scope.defer(() => agent[Symbol.asyncDispose]()); // the present one, whichever that is by then

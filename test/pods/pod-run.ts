@@ -1,11 +1,12 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { ContainerState } from "@kedge/cri";
+import { ContainerState, PodSandboxState } from "@kedge/cri";
 import { type Event, NAMESPACES, type ObjectKey, type Pod, PODS, SERVICE_ACCOUNTS } from "@kedge/kube";
 import { hasCode } from "@kedge/runtime";
 import { waitForObject } from "../e2e/wait-for-object.ts";
-import type { PodTemplate } from "./pod-case.ts";
+import type { Fixtures, PodTemplate } from "./pod-case.ts";
 import type { PodDigest } from "./pod-digest.ts";
 import { type Expected, mismatch } from "./mismatch.ts";
 import type { PodRecorder, RecordedPod } from "./pod-recorder.ts";
@@ -26,6 +27,7 @@ export interface ExecResult {
 /** One pod of one case on one target. */
 export class PodRun {
   readonly target: PodTarget;
+  readonly fixtures: Fixtures;
   readonly namespace: string;
   /** Aborts at the case's deadline. */
   readonly signal: AbortSignal;
@@ -33,8 +35,9 @@ export class PodRun {
   #pod: Pod | undefined;
   #file: string | undefined;
 
-  constructor(target: PodTarget, recorder: PodRecorder, namespace: string, signal: AbortSignal) {
+  constructor(target: PodTarget, recorder: PodRecorder, fixtures: Fixtures, namespace: string, signal: AbortSignal) {
     this.target = target;
+    this.fixtures = fixtures;
     this.#recorder = recorder;
     this.namespace = namespace;
     this.signal = signal;
@@ -66,6 +69,10 @@ export class PodRun {
     return this.#recorder.eventsOf(this.uid);
   }
 
+  get scratch(): string {
+    return this.fixtures.scratch;
+  }
+
   async makeNamespace(): Promise<void> {
     const { kube } = this.target;
     await kube.create(NAMESPACES, { metadata: { name: this.namespace } }, this.signal);
@@ -92,7 +99,12 @@ export class PodRun {
     };
     this.#file = join(this.target.manifests, `${this.namespace}.json`);
     await writeFile(this.#file, JSON.stringify(pod));
-    const key = { namespace: this.namespace, name: `${pod.metadata?.name}-${this.target.nodeName}` };
+    await this.findMirror(pod.metadata?.name);
+  }
+
+  /** The object that shows a static pod, once it is there. */
+  async findMirror(name = "pod"): Promise<void> {
+    const key = { namespace: this.namespace, name: `${name}-${this.target.nodeName}` };
     this.#pod = await waitForObject(this.target.kube, PODS, key, (mirror) => mirror);
   }
 
@@ -194,10 +206,14 @@ export class PodRun {
     const { containerd, rootDirectory } = this.target;
     await this.eventually(async () => {
       const labels = { "io.kubernetes.pod.uid": this.nodeUid };
+      // A kubelet keeps dead ones for a while.
       const sandboxes = await containerd.client.runtime.listPodSandboxes(labels, this.signal);
-      if (sandboxes.length > 0) return `${sandboxes.length} sandboxes are left`;
+      if (sandboxes.some(({ state }) => state === PodSandboxState.SANDBOX_READY)) return "its sandbox is left";
       const folders = await readdir(join(rootDirectory, "pods")).catch((): string[] => []);
-      return folders.includes(this.nodeUid) ? "its folder is left" : undefined;
+      if (folders.includes(this.nodeUid)) return "its folder is left";
+      for (const qos of ["guaranteed", "burstable", "besteffort"] as const)
+        if (existsSync(join(CGROUPS, "memory", this.cgroup(qos)))) return "its cgroup is left";
+      return undefined;
     });
   }
 
@@ -206,10 +222,8 @@ export class PodRun {
     if (this.#pod === undefined) return;
     const { kube } = this.target;
     const signal = AbortSignal.timeout(GONE_MS);
-    if (this.#file !== undefined) {
-      const { rm } = await import("node:fs/promises");
-      await rm(this.#file, { force: true });
-    } else await kube.delete(PODS, this.key, signal).catch(ignoreNotFound);
+    if (this.#file !== undefined) await rm(this.#file, { force: true });
+    else await kube.delete(PODS, this.key, signal).catch(ignoreNotFound);
     await this.gone(signal);
   }
 

@@ -2,6 +2,7 @@ import { after, before, describe, test } from "node:test";
 import { appendFileSync } from "node:fs";
 import { toError } from "@kedge/runtime";
 import type { PodCase, PodTheme } from "./pod-case.ts";
+import { PodFixtures } from "./pod-fixtures.ts";
 import { PodRecorder } from "./pod-recorder.ts";
 import { PodRun } from "./pod-run.ts";
 import type { PodTarget } from "./pod-target.ts";
@@ -24,8 +25,10 @@ export function describeCases(
     const scope = new AsyncDisposableStack();
     let target: PodTarget;
     let recorder: PodRecorder;
+    let fixtures: PodFixtures;
     before(async () => {
       target = scope.use(await start());
+      fixtures = scope.use(await PodFixtures.start(target));
       recorder = scope.use(new PodRecorder(target));
     });
     after(() => scope.disposeAsync());
@@ -34,7 +37,7 @@ export function describeCases(
       const namespace = `pods-${++number}`;
       const timeoutMs = (podCase.timeoutSeconds ?? CASE_SECONDS) * 1000;
       test(`${theme}: ${podCase.name}`, { timeout: timeoutMs + AROUND_MS }, () =>
-        runCase(podCase, target, recorder, namespace, timeoutMs),
+        runCase(podCase, { target, recorder, fixtures }, namespace, timeoutMs),
       );
     };
     const cases = themes.flatMap((theme) => theme.cases.map((each) => ({ theme: theme.name, each })));
@@ -47,20 +50,27 @@ export function describeCases(
   });
 }
 
+interface World {
+  readonly target: PodTarget;
+  readonly recorder: PodRecorder;
+  readonly fixtures: PodFixtures;
+}
+
 async function runCase(
   podCase: PodCase,
-  target: PodTarget,
-  recorder: PodRecorder,
+  { target, recorder, fixtures }: World,
   namespace: string,
   timeoutMs: number,
 ): Promise<void> {
   const deadline = AbortSignal.timeout(timeoutMs);
-  await using run = new PodRun(target, recorder, namespace, deadline);
+  await using run = new PodRun(target, recorder, fixtures.for(target, namespace), namespace, deadline);
   await run.makeNamespace();
-  for (const { type, object } of podCase.given ?? [])
-    await target.kube.create(type, inNamespace(object, namespace), deadline);
-  if (podCase.fromFile === true) await run.createFile(podCase.pod);
-  else await run.create(podCase.pod);
+  const given = [...(podCase.given ?? []), ...(podCase.givenOf?.(run.fixtures) ?? [])];
+  for (const { type, object, cluster } of given)
+    await target.kube.create(type, cluster === true ? object : inNamespace(object, namespace), deadline);
+  const pod = typeof podCase.pod === "function" ? podCase.pod(run.fixtures) : podCase.pod;
+  if (podCase.fromFile === true) await run.createFile(pod);
+  else await run.create(pod);
   const { steps } = (target.kind === "kedge" ? podCase.differs : undefined) ?? podCase;
   for (const [index, step] of steps.entries())
     try {

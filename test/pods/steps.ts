@@ -1,5 +1,7 @@
 /** What cases are made of: each step waits until it is as it says, or the case's time is over. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type KubeObject, type ObjectKey, type Pod, PODS, type ResourceType } from "@kedge/kube";
 import type { Given, Step } from "./pod-case.ts";
 import type { ContainerDigest, PodDigest } from "./pod-digest.ts";
@@ -146,3 +148,22 @@ export const cgroupHas =
 /** The container's own cgroup, as it sees it itself. */
 export const cgroupShows = (controller: string, file: string, expected: string | RegExp, container?: string): Step =>
   shows(`cat /sys/fs/cgroup/${controller}/${file}`, expected, container);
+
+/** A file in the case's scratch folder at the node, which remains when the pod has gone; empty: it is not there. */
+export const leaves =
+  (file: string, expected: string | RegExp): Step =>
+  (run) =>
+    run.eventually(async () => {
+      const text = await readFile(join(run.scratch, file), "utf8").catch(() => "");
+      return mismatch(text, expected, file);
+    });
+
+/** The steps take between so many milliseconds together; leave room above, for a busy machine. */
+export const took =
+  (leastMs: number, mostMs: number, ...steps: readonly Step[]): Step =>
+  async (run) => {
+    const started = performance.now();
+    for (const step of steps) await step(run);
+    const tookMs = Math.round(performance.now() - started);
+    assert.ok(leastMs <= tookMs && tookMs <= mostMs, `it took ${tookMs} ms, not ${leastMs} to ${mostMs}`);
+  };

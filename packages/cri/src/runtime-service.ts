@@ -150,9 +150,35 @@ export class RuntimeService {
     return this.#channel.callUnary(method.execSync, request, timeoutMs, signal);
   }
 
+  /** @returns the URL, good for one use, under which the runtime's streaming server runs the command. */
+  async exec(request: ExecInputs & { readonly cmd: string[] }, signal: AbortSignal): Promise<string> {
+    return (await this.#channel.callUnary(method.exec, request, this.#timeoutMs, signal)).url;
+  }
+
+  /** @returns as {@link exec}, for the container's own process. */
+  async attach(request: ExecInputs, signal: AbortSignal): Promise<string> {
+    return (await this.#channel.callUnary(method.attach, request, this.#timeoutMs, signal)).url;
+  }
+
+  /** @returns as {@link exec}, for connections to ports of the pod. */
+  async portForward(
+    request: { readonly podSandboxId: string; readonly port: number[] },
+    signal: AbortSignal,
+  ): Promise<string> {
+    return (await this.#channel.callUnary(method.portForward, request, this.#timeoutMs, signal)).url;
+  }
+
   async listContainerStats(signal: AbortSignal): Promise<ContainerStats[]> {
     return (await this.#channel.callUnary(method.listContainerStats, {}, this.#timeoutMs, signal)).stats;
   }
+}
+
+interface ExecInputs {
+  readonly containerId: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
 }
 
 async function ignoreNotFound<T>(call: Promise<T>): Promise<T | undefined> {

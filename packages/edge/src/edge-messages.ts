@@ -18,6 +18,7 @@ import type {
 } from "@kedge/kube";
 import type { Message } from "@kedge/protocol";
 import type { MessageBus } from "@kedge/runtime";
+import type { KubeletAnswer, KubeletRequest } from "./edged/server/kubelet-request.ts";
 
 /**
  * All that one edge component may ask of another: topic, question, answer. The first word of a topic is who answers.
@@ -79,6 +80,9 @@ export type EdgeMessages = {
   "meta/updateLease": { request: Lease; reply: Lease };
   /** Never stored; dropped with a log line when the cloud is away and the queue is full. */
   "meta/sendEvent": { request: { operation: "insert" | "patch"; event: Event; patch?: string }; reply: void };
+
+  /** What a kubelet serves on its port; whoever asks has authenticated the client. Refusals are answers, too. */
+  "edged/kubelet": { request: KubeletRequest; reply: KubeletAnswer };
 
   /** How many pods run from files of `staticPodPath`, and what is wrong with others. */
   "edged/staticPods": {

@@ -6,6 +6,8 @@ import { HealthServer } from "./edgecore-health.ts";
 import { AgentStatus } from "./edgecore-status.ts";
 import type { EdgeBus, EdgeMessages, EdgeNotices } from "./edge-messages.ts";
 import { startEdged } from "./edged/start-edged.ts";
+import type { KubeletRequest } from "./edged/server/kubelet-request.ts";
+import { kubeletTokenFile } from "./kubelet-token-file.ts";
 import { EdgeHub } from "./edgehub/edgehub.ts";
 import { edgeHubConfig } from "./edgehub/edgehub-config.ts";
 import { EventBus } from "./eventbus/eventbus.ts";
@@ -17,6 +19,7 @@ export const SUPPORTED_SWITCHES: ReadonlySet<string> = new Set([
   "modules.deviceTwin.enable",
   "modules.edgeHub.enable",
   "modules.edgeHub.websocket.enable",
+  "modules.edgeStream.enable",
   "modules.edged.enable",
   "modules.eventBus.enable",
   "modules.metaManager.enable",
@@ -64,7 +67,8 @@ async function startParts(
   await using scope = new AsyncDisposableStack();
   const db = scope.adopt(openEdgeDatabase(database.dataSource, logger), (opened) => opened.close());
   scope.use(status).begin(db);
-  scope.use(await HealthServer.start({ address: kubelet.address, port: kubelet.readOnlyPort }, status, logger));
+  const endpoint = { address: kubelet.address, port: kubelet.readOnlyPort, tokenFile: kubeletTokenFile(config) };
+  const health = scope.use(await HealthServer.start(endpoint, { status, bus, logger }));
   const commits = scope.use(new GroupCommit(db));
   const deps = (component: string) => ({ logger: logger.child({ component }), bus, db, commits });
 
@@ -76,6 +80,12 @@ async function startParts(
   if (modules.eventBus.enable) scope.use(await EventBus.start(modules.eventBus, deps("eventbus"), signal));
   if (modules.edged.enable)
     scope.use(await startEdged(config, { ...deps("edged"), clock: systemClock, agentVersion }, signal));
+  if (modules.edgeStream.enable) {
+    // Loaded where it is wanted alone: it is off by default, as in KubeEdge.
+    const { startEdgeStream } = await import("./edgestream/start-edgestream.ts");
+    const answerKubelet = (request: KubeletRequest) => health.answer(request);
+    scope.use(startEdgeStream(config, { ...deps("edgestream"), clock: systemClock, answerKubelet }));
+  }
   if (modules.edgeHub.enable)
     // Last: the cloud speaks once all listen.
     scope.use(await EdgeHub.start(edgeHubConfig(config), { ...deps("edgehub"), onTokenUsed }, signal));

@@ -58,7 +58,7 @@ test("tells that it is connected, and after the cloud went, that it goes on offl
     const metrics = (await text(port, "/metrics")).body;
     assert.match(metrics, /^kedge_edge_connected 1$/m);
     assert.match(metrics, /^kedge_edge_traffic_bytes_total\{direction="out",resource="keepalive"\} \d+$/m);
-    assert.equal((await text(port, "/pods")).status, 404);
+    assert.equal((await text(port, "/pods")).status, 401);
   }
   const { state, connectedSince, lastError } = await status(port, ({ lastError: error }) => (error?.count ?? 0) > 1);
   // Nothing is known of the cluster yet, so there is nothing to go on with.

@@ -24,14 +24,14 @@ function configMap(name: string, version: number, operation = "update") {
 test("starts from KubeEdge's edgecore.yaml, joins, forgets the token, stops in good order", TIMEOUT, async () => {
   await using cloud = await TestCloud.start();
   await using agent = new EdgeCoreProcess();
-  agent.writeConfig(cloud, "  edgeStream:\n    enable: true\n  nonsense: 1\n");
+  agent.writeConfig(cloud, "  serviceBus:\n    enable: true\n  nonsense: 1\n");
   const before = readFileSync(agent.config, "utf8");
   agent.start();
   await cloud.message("keepalive", "node");
   assert.equal(readFileSync(agent.config, "utf8"), before.replace(cloud.token, '""'), "all else stays as it was");
   assert.equal(statSync(agent.config).mode & 0o777, 0o640);
   assert.equal(await agent.end("SIGTERM"), 0);
-  assert.match(agent.stderr, /not supported yet: modules.edgeStream.enable is true/);
+  assert.match(agent.stderr, /not supported yet: modules.serviceBus.enable is true/);
   assert.match(agent.stderr, /unknown key modules.nonsense/);
   assert.doesNotMatch(agent.stderr, new RegExp(cloud.bearer));
   agent.start(); // with its certificate alone

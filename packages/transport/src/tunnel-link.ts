@@ -58,6 +58,8 @@ export class TunnelLink implements AsyncDisposable {
   readonly #behind = new Map<TunnelConnection, NodeJS.Timeout>();
   readonly #timer: NodeJS.Timeout;
   #silentLooks = 0;
+  /** Counts what comes. */
+  #heard = 0;
   #ending: LinkClosed | undefined;
   #over = false;
 
@@ -77,8 +79,8 @@ export class TunnelLink implements AsyncDisposable {
       },
     };
     socket.on("message", (data: Buffer) => this.#receive(data));
-    socket.on("ping", () => (this.#silentLooks = 0));
-    socket.on("pong", () => (this.#silentLooks = 0));
+    socket.on("ping", () => this.#hear());
+    socket.on("pong", () => this.#hear());
     socket.on("error", (error) => this.#endWith({ reason: "connectionLost", detail: error.message }));
     socket.on("close", (code, reason) => this.#finish(code, reason.toString()));
     this.#timer = setInterval(() => this.#look(), options.pingAfterMs / LOOKS_PER_PING);
@@ -124,13 +126,25 @@ export class TunnelLink implements AsyncDisposable {
     await this.close("closed");
   }
 
-  /** Asks now whether the peer is there: another sign said that it may not be. */
-  ping(): void {
-    if (this.open) this.#socket.ping();
+  /** Another sign says that the peer may have been away: if nothing is heard within this time, the tunnel is over. */
+  expectAnswer(withinMs: number): void {
+    if (!this.open || this.#socket.isPaused) return;
+    const heard = this.#heard;
+    this.#socket.ping();
+    const late = () => {
+      if (this.#heard === heard && this.open)
+        this.#terminate({ reason: "peerSilent", detail: `a ping was not answered within ${withinMs} ms` });
+    };
+    setTimeout(late, withinMs).unref();
+  }
+
+  #hear(): void {
+    this.#silentLooks = 0;
+    this.#heard += 1;
   }
 
   #receive(bytes: Buffer): void {
-    this.#silentLooks = 0;
+    this.#hear();
     if (this.#ending !== undefined) return;
     try {
       this.#take(readTunnelFrame(bytes));
@@ -219,7 +233,7 @@ export class TunnelLink implements AsyncDisposable {
   #look(): void {
     if (this.#socket.isPaused) return; // silence is our own doing then
     this.#silentLooks += 1;
-    if (this.#silentLooks === LOOKS_PER_PING) this.ping();
+    if (this.#silentLooks === LOOKS_PER_PING) this.#socket.ping();
     if (this.#silentLooks >= LOOKS_MAX) {
       const silentMs = (LOOKS_MAX * this.#options.pingAfterMs) / LOOKS_PER_PING;
       this.#terminate({ reason: "peerSilent", detail: `nothing was heard for ${silentMs} ms` });

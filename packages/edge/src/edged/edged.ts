@@ -44,6 +44,8 @@ const LIST_RETRY_MAX_MS = 5_000;
 /** Pulls at once where edgecore.yaml sets no limit. */
 const IMAGE_PULLS_MAX = 16;
 const US_PER_MS = 1000;
+/** Whoever watches the agent's health need not know of shorter absences of the runtime. */
+const SILENT_MS_MIN = 300_000;
 
 /** Runs the node's pods: what MetaManager holds is what runs in the container runtime. */
 export class Edged extends Component {
@@ -59,11 +61,13 @@ export class Edged extends Component {
   readonly #wake = new WakeUp();
   readonly #listed = deferred();
   #isListed = false;
+  #runtimeListedMs = 0;
   #loops: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: EdgedParts, scope: AsyncDisposableStack) {
     super();
     this.#parts = parts;
+    this.#runtimeListedMs = parts.clock.monotonic();
     this.#scope = scope;
     this.#statics = new StaticPods({
       ...parts,
@@ -96,6 +100,7 @@ export class Edged extends Component {
       onEvent: (event) => this.#workers.notice(event),
       onChanged: ({ uid }) => this.#workers.wake(uid),
       onListed: (pods) => {
+        this.#runtimeListedMs = parts.clock.monotonic();
         // Before we know which pods there shall be, none is too much.
         if (this.#isListed) for (const pod of pods) this.#workers.endOrphan(pod);
       },
@@ -144,6 +149,13 @@ export class Edged extends Component {
   /** Calls `listener` when something else runs out than before. */
   onPressure(listener: () => void): void {
     this.#onNodeChanged = listener;
+  }
+
+  /** Why the work on pods does not go on; `undefined`: it does. */
+  problem(): string | undefined {
+    const silentMs = this.#parts.clock.monotonic() - this.#runtimeListedMs;
+    if (silentMs < Math.max(SILENT_MS_MIN, 2 * this.#parts.config.syncFrequencyMs)) return undefined;
+    return `the container runtime's pods have not been seen for ${Math.round(silentMs / 1000)} s`;
   }
 
   /** What probes came to, as kubelets serve it at `/metrics/probes`. */

@@ -9,6 +9,7 @@ import { Edged } from "./edged.ts";
 import { NodeLease } from "./node/node-lease.ts";
 import type { RuntimeFacts } from "./node/node-facts.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
+import type { KubeletEndpoint } from "./server/kubelet-endpoint.ts";
 import { RuntimeAnswers } from "./runtime/runtime-answers.ts";
 import { runtimeHealth } from "./runtime/runtime-health.ts";
 
@@ -68,7 +69,36 @@ export async function startEdged(
     ),
   );
   node.onNewNode(() => lease.renewSoon());
+  scope.use(serveKubelet(config, { bus, clock, cri, edged, cgroupDriver, settings }));
   return scope.move();
+}
+
+/** Answers what a kubelet serves on its port. All that it takes is loaded when somebody asks for the first time. */
+function serveKubelet(
+  config: EdgeCoreConfig,
+  {
+    bus,
+    clock,
+    cri,
+    edged,
+    cgroupDriver,
+    settings,
+  }: {
+    readonly bus: EdgeBus;
+    readonly clock: Clock;
+    readonly cri: CriClient;
+    readonly edged: Edged;
+    readonly cgroupDriver: "cgroupfs" | "systemd";
+    readonly settings: EdgedConfig;
+  },
+): Disposable {
+  let endpoint: Promise<KubeletEndpoint> | undefined;
+  const load = async () => {
+    const { makeKubeletEndpoint } = await import("./server/make-kubelet-endpoint.ts");
+    const kubeletConfig = config.modules.edged.tailoredKubeletConfig;
+    return makeKubeletEndpoint({ ...settings, cgroupDriver }, { clock, cri, edged, kubeletConfig });
+  };
+  return bus.handle("edged/kubelet", async (request) => (await (endpoint ??= load())).answer(request));
 }
 
 /** The runtime and we must agree on it; where the runtime cannot tell (containerd before 2.0) the configuration counts. */

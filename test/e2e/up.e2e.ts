@@ -30,7 +30,8 @@ const stateDir = join(parent, "state");
 const node = "up-node";
 
 async function ports(): Promise<string[]> {
-  const flags = ["--api-port", "--cloudhub-port", "--https-port", "--mqtt-port", "--status-port", "--monitor-port"];
+  const names = ["api", "cloudhub", "https", "mqtt", "status", "monitor", "tunnel", "stream"];
+  const flags = names.map((name) => `--${name}-port`);
   return (await Promise.all(flags.map(async (flag) => [flag, String(await freePort())]))).flat();
 }
 

@@ -48,6 +48,16 @@ program
     readPort("--status-port"),
   )
   .option(
+    "--tunnel-port <port>",
+    `where nodes open their tunnels (${PORTS_DEFAULT.tunnel}, or a free one)`,
+    readPort("--tunnel-port"),
+  )
+  .option(
+    "--stream-port <port>",
+    `where the API server reaches through them (${PORTS_DEFAULT.stream}, or a free one)`,
+    readPort("--stream-port"),
+  )
+  .option(
     "--monitor-port <port>",
     `of cloudcore's /readyz (${PORTS_DEFAULT.monitor}, or a free one)`,
     readPort("--monitor-port"),
@@ -64,6 +74,8 @@ program
       mqttPort: number;
       statusPort?: number;
       monitorPort?: number;
+      tunnelPort?: number;
+      streamPort?: number;
     }) => {
       const ports = {
         api: given.apiPort,
@@ -72,6 +84,8 @@ program
         mqtt: given.mqttPort,
         ...(given.statusPort !== undefined && { status: given.statusPort }),
         ...(given.monitorPort !== undefined && { monitor: given.monitorPort }),
+        ...(given.tunnelPort !== undefined && { tunnel: given.tunnelPort }),
+        ...(given.streamPort !== undefined && { stream: given.streamPort }),
       };
       await up({ ...given, ports }, new Progress(), life.signal);
     },

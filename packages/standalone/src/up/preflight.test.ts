@@ -31,7 +31,7 @@ test("all that are taken are named at once, and another up by its node and folde
     "ports 6443 (the Kubernetes API), 1884 (the node's MQTT broker) are taken by other " +
       "programs (see: ss -ltnp 'sport = :6443 or sport = :1884'). Stop them, or choose other ports with --api-port, --mqtt-port.",
   );
-  const ports = { api: 6443, cloudHub: 1, https: 2, mqtt: 1884, status: 3, monitor: 4 };
+  const ports = { api: 6443, cloudHub: 1, https: 2, mqtt: 1884, status: 3, monitor: 4, tunnel: 5, stream: 6 };
   assert.match(
     takenPorts(taken, { stateDir: "/srv/kedge", nodeName: "n1", ports }),
     /taken by another \.\/kedge up \(node n1, in \/srv\/kedge\)\. Stop it with \.\/kedge down --state-dir \/srv\/kedge, or choose/,

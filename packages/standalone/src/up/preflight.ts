@@ -70,6 +70,8 @@ const PORT_FLAGS: { readonly [name in keyof PortNumbers]: { readonly purpose: st
   mqtt: { purpose: "the node's MQTT broker", flag: "--mqtt-port" },
   status: { purpose: "edgecore's /status", flag: "--status-port" },
   monitor: { purpose: "cloudcore's /readyz", flag: "--monitor-port" },
+  tunnel: { purpose: "nodes' tunnels", flag: "--tunnel-port" },
+  stream: { purpose: "kubectl logs and exec", flag: "--stream-port" },
 };
 
 /** @throws UserError naming all of these ports that somebody else has, and who that is if it is another `up`. */

@@ -7,6 +7,10 @@ export interface PortNumbers {
   readonly status: number;
   /** The same of cloudcore: `/readyz`, `/metrics`. */
   readonly monitor: number;
+  /** Where nodes open their tunnels. */
+  readonly tunnel: number;
+  /** Where the API server reaches through them. */
+  readonly stream: number;
 }
 
 export const PORTS_DEFAULT: PortNumbers = {
@@ -16,10 +20,15 @@ export const PORTS_DEFAULT: PortNumbers = {
   mqtt: 1884,
   status: 10350,
   monitor: 9091,
+  tunnel: 10004,
+  stream: 10003,
 };
 
-/** What the user gave: without a choice, `status` and `monitor` move out of the way of whoever has the usual port. */
-export type AskedPorts = Omit<PortNumbers, "status" | "monitor"> & Partial<PortNumbers>;
+/** Nobody needs to find these at a fixed place: they move out of the way of whoever has the usual port. */
+export type MovablePort = "status" | "monitor" | "tunnel" | "stream";
+
+/** What the user gave. */
+export type AskedPorts = Omit<PortNumbers, MovablePort> & Partial<PortNumbers>;
 
 /** With every port chosen, unless `Ports` says otherwise. */
 export interface UpOptions<Ports = PortNumbers> {

@@ -12,7 +12,7 @@ const record: UpRecord = {
     stateDir: "/x",
     nodeName: "n",
     sample: true,
-    ports: { api: 1, cloudHub: 2, https: 3, mqtt: 4, status: 5, monitor: 6 },
+    ports: { api: 1, cloudHub: 2, https: 3, mqtt: 4, status: 5, monitor: 6, tunnel: 7, stream: 8 },
   },
   foreignChains: ["CNI-HOSTPORT-DNAT"],
 };

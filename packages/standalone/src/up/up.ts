@@ -24,7 +24,7 @@ import { choosePort } from "./choose-port.ts";
 import { withLock } from "./lock.ts";
 import { expectPortsFree, preflight } from "./preflight.ts";
 import { type Progress, table } from "./progress.ts";
-import { type AskedPorts, type PortNumbers, PORTS_DEFAULT, type UpOptions } from "./up-options.ts";
+import { type AskedPorts, type MovablePort, type PortNumbers, PORTS_DEFAULT, type UpOptions } from "./up-options.ts";
 import { readRecord, writeRecord } from "./up-record.ts";
 import { writeCloudConfig, writeEdgeConfig } from "./write-configs.ts";
 
@@ -116,7 +116,9 @@ function expectSameNode(before: UpOptions | undefined, now: UpOptions<AskedPorts
 function expectSameSettings(before: UpOptions | undefined, now: UpOptions<AskedPorts>): void {
   if (before === undefined) return;
   const names = Object.keys(now.ports) as (keyof PortNumbers)[];
-  const differing = names.find((name) => before.ports[name] !== now.ports[name]);
+  // What was started by an earlier version knows fewer ports.
+  const known = names.filter((name) => (before.ports as Partial<PortNumbers>)[name] !== undefined);
+  const differing = known.find((name) => before.ports[name] !== now.ports[name]);
   if (differing === undefined && before.kubeconfig === now.kubeconfig) return;
   const what =
     differing === undefined
@@ -126,8 +128,8 @@ function expectSameSettings(before: UpOptions | undefined, now: UpOptions<AskedP
 }
 
 async function expectFreePorts(processes: Record<"cloud" | "edge", ManagedProcess>, options: UpOptions): Promise<void> {
-  const { api, cloudHub, https, mqtt, status, monitor } = options.ports;
-  const cloud = { ...(options.kubeconfig === undefined && { api }), cloudHub, https, monitor };
+  const { api, mqtt, status, ...ofCloud } = options.ports;
+  const cloud = { ...(options.kubeconfig === undefined && { api }), ...ofCloud };
   await expectPortsFree({
     ...((await processes.cloud.pid()) === undefined && cloud),
     ...((await processes.edge.pid()) === undefined && { mqtt, status }),
@@ -140,14 +142,17 @@ async function choosePorts(
   processes: Record<"cloud" | "edge", ManagedProcess>,
   before: PortNumbers | undefined,
 ): Promise<PortNumbers> {
-  const choose = async (name: "status" | "monitor", owner: ManagedProcess) => {
+  const choose = async (name: MovablePort) => {
+    const owner = name === "status" ? processes.edge : processes.cloud;
     const running = (await owner.pid()) === undefined ? undefined : before?.[name];
     return running ?? choosePort(asked[name], PORTS_DEFAULT[name]);
   };
   return {
     ...asked,
-    status: await choose("status", processes.edge),
-    monitor: await choose("monitor", processes.cloud),
+    status: await choose("status"),
+    monitor: await choose("monitor"),
+    tunnel: await choose("tunnel"),
+    stream: await choose("stream"),
   };
 }
 
@@ -265,6 +270,10 @@ ${table(rows)}
 ${whereToLook(options, paths)}
 Try:
   ${kubectl} get nodes,pods,devices -o wide
+  ${kubectl} logs deployment/hello -f
+  ${kubectl} exec -it deployment/hello -- sh
+  ${kubectl} port-forward deployment/hello 8080:${SAMPLE_PORT}
+  ${kubectl} top node; ${kubectl} top pod
   ${kubectl} scale deployment hello --replicas 3
   ${kubectl} patch device thermometer --type json -p '${change}' && sleep 1 && ${kubectl} get devicestatus thermometer -o yaml
 Stop it: ./kedge down${stateDirFlag(options)}`;
@@ -273,6 +282,5 @@ Stop it: ./kedge down${stateDirFlag(options)}`;
 function whereToLook(options: UpOptions, paths: StatePaths): string {
   const { status, monitor } = options.ports;
   return `Kubeconfig: ${options.kubeconfig ?? paths.kubeconfig}
-Health:     http://127.0.0.1:${status}/status (edge), http://127.0.0.1:${monitor}/readyz (cloud)
-Not there yet: kubectl logs, exec and port-forward; pods' logs are in ${paths.log.pods}`;
+Health:     http://127.0.0.1:${status}/status (edge), http://127.0.0.1:${monitor}/readyz (cloud)`;
 }

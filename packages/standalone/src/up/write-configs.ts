@@ -39,6 +39,18 @@ export async function writeCloudConfig(paths: StatePaths, options: UpOptions): P
         https: { address: LOOPBACK, port: https },
         unixsocket: { enable: false },
       },
+      cloudStream: {
+        // A cluster of the user's calls us from elsewhere, and proxies nothing to loopback.
+        address: options.kubeconfig === undefined ? LOOPBACK : "0.0.0.0",
+        tunnelPort: options.ports.tunnel,
+        streamPort: options.ports.stream,
+        tlsTunnelCAFile: `${pki}/rootCA.crt`,
+        tlsTunnelCertFile: `${pki}/server.crt`,
+        tlsTunnelPrivateKeyFile: `${pki}/server.key`,
+        tlsStreamCAFile: `${pki}/streamCA.crt`,
+        tlsStreamCertFile: `${pki}/stream.crt`,
+        tlsStreamPrivateKeyFile: `${pki}/stream.key`,
+      },
       iptablesManager: { enable: false },
     },
   });
@@ -77,6 +89,13 @@ export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, tok
         httpServer: `https://${LOOPBACK}:${options.ports.https}`,
         websocket: { server: `${LOOPBACK}:${options.ports.cloudHub}` },
         token,
+      },
+      edgeStream: {
+        enable: true,
+        server: `${LOOPBACK}:${options.ports.tunnel}`,
+        tlsTunnelCAFile: `${pki}/rootCA.crt`,
+        tlsTunnelCertFile: `${pki}/server.crt`,
+        tlsTunnelPrivateKeyFile: `${pki}/server.key`,
       },
       eventBus: { mqttMode: 0, mqttServerInternal: `tcp://${LOOPBACK}:${options.ports.mqtt}` },
       deviceTwin: { dmiSockPath: `${paths.edge.dir}/` },

@@ -26,6 +26,8 @@ export function tokenRowBelongsTo(rowKey: string, podUid: string): boolean {
 
 const MAX_AGE_MS = 24 * 60 * 60 * 1000;
 const LIFETIME_SHARE = 0.8;
+/** What clocks may differ by. */
+const CLOCK_SKEW_MS = 5 * 60 * 1000;
 
 /** Whether a cached token still serves, should be replaced when the cloud can be asked, or is no longer valid at all. */
 export function tokenState(token: TokenRequest, nowMs: number): "fresh" | "aging" | "expired" {
@@ -34,6 +36,8 @@ export function tokenState(token: TokenRequest, nowMs: number): "fresh" | "aging
   if (nowMs >= expiresMs) return "expired";
   const lifetimeMs = (token.spec.expirationSeconds ?? 3600) * 1000;
   const issuedMs = expiresMs - lifetimeMs;
+  // Issued in the future: our clock is wrong, and says nothing of how old this is.
+  if (nowMs < issuedMs - CLOCK_SKEW_MS) return "aging";
   const agingMs = Math.min(issuedMs + MAX_AGE_MS, expiresMs - (1 - LIFETIME_SHARE) * lifetimeMs);
   return nowMs >= agingMs ? "aging" : "fresh";
 }

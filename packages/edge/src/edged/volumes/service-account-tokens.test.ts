@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, watch } from "node:fs";
 import { test } from "node:test";
+import { mountPointsBelow, unmount } from "./run-mount.ts";
 import { needsRoot, podWith, signal, VolumeNode } from "./volume-node.test-data.ts";
 
 test("projected: what a pod gets of its service account, with labels beside it", { skip: needsRoot }, async () => {
@@ -64,5 +65,42 @@ test(
     node.offline = false;
     await restarted.refresh(pod, signal);
     assert.equal(token(), "shop/runner/api/2");
+  },
+);
+
+test(
+  "W-16: after 90 days offline and a reboot pods start with what they had, and get anew when the cloud is there",
+  {
+    skip: needsRoot,
+  },
+  async () => {
+    await using node = new VolumeNode();
+    const sources = [{ serviceAccountToken: { path: "token", expirationSeconds: 3607 } }];
+    const pod = podWith({ name: "t", projected: { sources } });
+    const before = await node.volumes();
+    await before.prepare(pod, signal);
+    const file = node.path("kubernetes.io~projected", "t", "token");
+    const expirationTimestamp = new Date(node.nowMs + 3_607_000).toISOString();
+    node.cachedToken = { token: readFileSync(file, "utf8"), expirationTimestamp };
+    await before[Symbol.asyncDispose]();
+
+    node.offline = true;
+    node.nowMs += 90 * 24 * 3_600_000;
+    for (const point of await mountPointsBelow(node.rootDirectory)) await unmount(point, signal); // what a reboot does
+    const volumes = await node.volumes();
+    await volumes.prepare(pod, signal);
+    assert.equal(readFileSync(file, "utf8"), "shop/runner//1");
+
+    const changed = new Promise<void>((resolve) => {
+      const watcher = watch(node.path("kubernetes.io~projected", "t"), () => {
+        if (readFileSync(file, "utf8") !== "shop/runner//2") return;
+        watcher.close();
+        resolve();
+      });
+    });
+    node.offline = false;
+    node.bus.notify("hub/connection", { connected: true, agreed: true });
+    await changed;
+    await volumes.release("uid-1", signal);
   },
 );

@@ -22,6 +22,8 @@ export class ServiceAccountTokens {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #pods = new Map<string, Map<string, StoredToken>>();
+  /** Pods that show a token that should have been replaced already. */
+  readonly #late = new Set<string>();
 
   constructor(bus: EdgeBus, clock: Clock, logger: Logger) {
     this.#bus = bus;
@@ -68,17 +70,25 @@ export class ServiceAccountTokens {
         Math.min(restMs - lifeMs * (1 - RENEW_SHARE), lifeMs * RENEW_SHARE, RENEW_AGE_MAX_MS),
       );
       this.#store(uid, key, { token: text, renewAtMs: now + renewInMs });
+      if (renewInMs === 0) this.#late.add(uid); // MetaManager had nothing newer either
       return text;
     } catch (error) {
       signal.throwIfAborted();
       const old = present?.token ?? shown;
       if (old === undefined) throw error;
+      this.#late.add(uid);
       this.#logger.warn({ pod: `${namespace}/${name}`, error: toError(error) }, "token not renewed, the old one stays");
       return old;
     }
   }
 
+  /** Whether the pod's tokens, as asked for since the last call, are some that should have been replaced already. */
+  takeLate(podUid: string): boolean {
+    return this.#late.delete(podUid);
+  }
+
   forget(podUid: string): void {
+    this.#late.delete(podUid);
     this.#pods.delete(podUid);
   }
 

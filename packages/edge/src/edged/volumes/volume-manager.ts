@@ -56,10 +56,14 @@ export class VolumeManager implements AsyncDisposable {
   readonly #locks = new KeyedLock();
   /** Pod uid → volume → what it was made from, since this agent started. */
   readonly #made = new Map<string, Map<string, ResolvedVolume>>();
+  /** Pods whose tokens are late: they get new ones as soon as the cloud is there. */
+  readonly #late = new Map<string, Pod>();
   /** Pods whose CSI volumes wait for their drivers to be unmounted. */
   readonly #unreleased = new Set<string>();
 
   readonly #plugins: NodePlugins;
+  readonly #handles = new DisposableStack();
+  readonly #life = new AbortController();
 
   private constructor(root: string, config: VolumeManagerConfig, deps: VolumeManagerDeps, plugins: NodePlugins) {
     this.#plugins = plugins;
@@ -76,6 +80,7 @@ export class VolumeManager implements AsyncDisposable {
     const plugins = await NodePlugins.start({ rootDirectory: root, nodeName: deps.node.name }, deps);
     const volumes = new VolumeManager(root, config, deps, plugins);
     plugins.follow(volumes);
+    volumes.#handles.use(deps.bus.listen("hub/connection", ({ connected }) => connected && volumes.#refreshLate()));
     return volumes;
   }
 
@@ -86,6 +91,8 @@ export class VolumeManager implements AsyncDisposable {
 
   /** Ends what waits for plugins; all volumes stay as they are. */
   [Symbol.asyncDispose](): Promise<void> {
+    this.#handles.dispose();
+    this.#life.abort();
     return this.#plugins[Symbol.asyncDispose]();
   }
 
@@ -114,6 +121,7 @@ export class VolumeManager implements AsyncDisposable {
           throw new VolumeError(message, { code, volume: volume.name }, { cause: error });
         }
       }
+      this.#noteLate(pod);
     });
   }
 
@@ -137,7 +145,22 @@ export class VolumeManager implements AsyncDisposable {
           this.#deps.logger.warn(facts, "volume not refreshed");
         }
       }
+      this.#noteLate(pod);
     });
+  }
+
+  #noteLate(pod: Pod): void {
+    if (this.#tokens.takeLate(uidOf(pod))) this.#late.set(uidOf(pod), pod);
+    else this.#late.delete(uidOf(pod));
+  }
+
+  /** After months without the cloud no token serves any more: nobody shall wait for the next round. */
+  #refreshLate(): void {
+    for (const pod of this.#late.values())
+      this.refresh(pod, this.#life.signal).catch((error: unknown) => {
+        if (!this.#life.signal.aborted)
+          this.#deps.logger.warn({ pod: pod.metadata?.name, error: toError(error) }, "tokens not renewed");
+      });
   }
 
   /**
@@ -198,6 +221,7 @@ export class VolumeManager implements AsyncDisposable {
       await rm(directory, { recursive: true, force: true });
       this.#tokens.forget(podUid);
       this.#made.delete(podUid);
+      this.#late.delete(podUid);
       this.#unreleased.delete(podUid);
     });
   }

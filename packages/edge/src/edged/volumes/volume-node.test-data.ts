@@ -40,6 +40,8 @@ export class VolumeNode implements AsyncDisposable {
   node: Node | undefined;
   offline = false;
   tokensIssued = 0;
+  /** What MetaManager has while the cloud is away. */
+  cachedToken: { token: string; expirationTimestamp: string } | undefined;
   nowMs = Date.parse("2026-01-01T00:00:00Z");
   readonly clock: Clock = { ...systemClock, now: () => this.nowMs };
 
@@ -56,6 +58,7 @@ export class VolumeNode implements AsyncDisposable {
       return request.csiNode;
     });
     this.bus.handle("meta/requestToken", ({ namespace, serviceAccount, token }) => {
+      if (this.offline && this.cachedToken !== undefined) return { ...token, status: this.cachedToken };
       if (this.offline) throw new Error("the cloud is not connected");
       this.tokensIssued += 1;
       const endsMs = this.nowMs + Number(token.spec.expirationSeconds) * 1000;

@@ -180,7 +180,7 @@ test("a pod that another agent began under its own uid is taken over with that",
   const mirror = await meta.untilReady(mirrorName("theirs"));
   await edged.stop();
   // As if another agent had chosen its uid: the state of ours is gone, and the file has another name.
-  await rm(join(edged.config.rootDirectory, "static_pods_state"));
+  await rm(join(edged.config.rootDirectory, "kedge_static_pods"));
   await rename(join(folder, "theirs.yaml"), join(folder, "same.yaml"));
   const [id] = await running("theirs");
   await edged.restart();

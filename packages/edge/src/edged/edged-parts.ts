@@ -6,6 +6,7 @@ import type { EdgedConfig } from "./edged-config.ts";
 import type { EventRecorder } from "./events/event-recorder.ts";
 import type { ImageManager } from "./images/image-manager.ts";
 import type { CgroupManager, PodsLimit } from "./resources/cgroup-manager.ts";
+import type { Allocations } from "./resize/allocations.ts";
 import type { VolumeManager } from "./volumes/volume-manager.ts";
 
 /** What pods must know of the node they run on. */
@@ -33,6 +34,8 @@ export interface EdgedParts {
   readonly events: EventRecorder;
   readonly images: ImageManager;
   readonly volumes: VolumeManager;
+  /** What each pod has of the node. */
+  readonly allocations: Allocations;
   /** `undefined` when `cgroupsPerQOS` is off. */
   readonly cgroups: CgroupManager | undefined;
 }

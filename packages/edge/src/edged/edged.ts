@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { CriClient } from "@kedge/cri";
 import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
 import {
@@ -25,6 +26,8 @@ import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
 import { CgroupManager } from "./resources/cgroup-manager.ts";
 import { RuntimeWatch } from "./runtime/runtime-watch.ts";
+import { Allocations } from "./resize/allocations.ts";
+import { StateFile } from "./state-file.ts";
 import { isMirrorPod } from "./static-pods/static-pod-annotations.ts";
 import { StaticPods } from "./static-pods/static-pods.ts";
 import { StatusManager } from "./status/status-manager.ts";
@@ -39,6 +42,8 @@ export interface EdgedDeps {
   readonly node: NodeFacts;
 }
 
+/** Below the root directory. */
+const ALLOCATIONS_FILE = "kedge_allocations";
 const LIST_RETRY_MIN_MS = 100;
 const LIST_RETRY_MAX_MS = 5_000;
 /** Pulls at once where edgecore.yaml sets no limit. */
@@ -128,6 +133,7 @@ export class Edged extends Component {
       events,
       images: new ImageManager(imageConfig(config), { images: cri.images, bus, events, clock, logger }),
       volumes: await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps),
+      allocations: await Allocations.open(new StateFile(join(rootDirectory, ALLOCATIONS_FILE)), logger),
       cgroups: config.cgroupsPerQos ? await openCgroups(config, node, logger) : undefined,
     };
     signal.throwIfAborted();
@@ -224,6 +230,7 @@ export class Edged extends Component {
         await this.#readStatics();
         for (const pod of pods) this.#set(pod.metadata ?? {}, pod);
         for (const key of this.#statics.keys()) this.#workers.set(key, this.#statics.get(key));
+        this.#parts.allocations.retain((uid) => this.#workers.has(uid));
         this.#listed.resolve();
         this.#isListed = true;
         this.#watch.relist();

@@ -12,6 +12,7 @@ const STATE_BYTES_MAX = 16 * 1024 * 1024;
 export class StateFile<T> {
   readonly #path: string;
   #tail: Promise<unknown> = Promise.resolve();
+  #newest = "";
   #written: string | undefined;
 
   constructor(path: string) {
@@ -33,10 +34,11 @@ export class StateFile<T> {
     return text.slice(0, end) === digestOf(body) ? (JSON.parse(body) as T) : undefined;
   }
 
-  /** Resolves once it is on disk; writes come one after the other. What is there already is not written again. */
+  /** Resolves once it, or a newer one, is on disk; of several that wait the newest is written. */
   write(value: T): Promise<void> {
-    const body = JSON.stringify(value);
+    this.#newest = JSON.stringify(value);
     const turn = this.#tail.then(async () => {
+      const body = this.#newest;
       if (body === this.#written) return;
       await writeDurably(this.#path, `${digestOf(body)}\n${body}`);
       this.#written = body;
@@ -55,7 +57,8 @@ function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
+/** The file holds either what it held or `text`, also after a power cut. */
+export async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
     const file = await open(temporary, "w", 0o600);

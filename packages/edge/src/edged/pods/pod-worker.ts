@@ -7,6 +7,7 @@ import { endCgroup } from "../runtime/end-cgroup.ts";
 import { PodProbes } from "../probes/pod-probes.ts";
 import type { Prober } from "../probes/prober.ts";
 import { endGraceSeconds } from "../runtime/grace-period.ts";
+import { PodResize, type PodResizeDeps } from "../resize/pod-resize.ts";
 import { killPod } from "../runtime/kill-pod.ts";
 import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
@@ -15,11 +16,11 @@ import { MESSAGE_BYTES_MAX, POD_MESSAGES_BYTES_MAX, terminationMessage } from ".
 import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts";
 import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
-import { planPod } from "./plan-pod.ts";
+import { type PodPlan, planPod } from "./plan-pod.ts";
 import type { Candidate } from "./pod-admission.ts";
 import type { PodRound } from "./pod-round.ts";
 
-export interface PodWorkerDeps extends EdgedParts {
+export interface PodWorkerDeps extends EdgedParts, PodResizeDeps {
   readonly statuses: StatusManager;
   readonly round: PodRound;
   readonly prober: Prober;
@@ -64,6 +65,7 @@ export class PodWorker {
   readonly #ending = new AbortController();
   readonly #stopped = deferred();
   readonly #probes: PodProbes;
+  readonly #resize: PodResize;
   #graceSecondsMax: number | undefined;
   /** Aborts a kill whose time was cut short. */
   #kill: { readonly graceSeconds: number; readonly life: AbortController } | undefined;
@@ -78,6 +80,7 @@ export class PodWorker {
     this.#runtime = emptyRuntimePod(uid, namespace, name);
     this.#refreshedAtMs = deps.clock.monotonic();
     this.#admitted = pod.metadata?.deletionTimestamp !== undefined; // it was, or there would be nothing to end
+    this.#resize = new PodResize(this.uid, deps);
     this.#probes = new PodProbes(
       deps,
       () => this.pod,
@@ -85,16 +88,31 @@ export class PodWorker {
     );
   }
 
-  /** As the store has it, with the status as last decided here. */
+  /** As the store has it, but with what it was given, and with the status as last decided here. */
   get pod(): Pod {
+    return this.#resize.allocated(this.#desired);
+  }
+
+  get #desired(): Pod {
     const status = this.#deps.statuses.statusOf(this.uid);
     return status === undefined ? this.#pod : { ...this.#pod, status };
+  }
+
+  /** It waits for others to leave it room. */
+  get isResizeDeferred(): boolean {
+    return this.#resize.isDeferred;
   }
 
   /** Whether the node has given it room, and has not got it back yet. */
   get holdsResources(): boolean {
     const taken = this.#admitted && this.#verdict === undefined && !this.#removed;
     return taken && this.#state !== "terminated" && !isTerminal(this.pod.status?.phase);
+  }
+
+  /** As {@link holdsResources}, or it will once it is taken in again: an earlier run of ours gave it room. */
+  get claimsResources(): boolean {
+    const isKnown = !this.#admitted && this.#pod.status?.startTime !== undefined && !this.#mustEnd();
+    return isKnown || this.holdsResources;
   }
 
   knows(id: string): boolean {
@@ -197,6 +215,7 @@ export class PodWorker {
       this.#verdict ??= verdict;
       if (this.#mustEnd()) return this.#end(signal);
     }
+    await this.#resize.consider(this.#desired);
     await this.#look(signal);
     const deadlineMs = activeDeadlineMs(this.pod, this.#deps.clock.now());
     if (deadlineMs === 0) {
@@ -210,28 +229,46 @@ export class PodWorker {
   async #sync(signal: AbortSignal): Promise<number | undefined> {
     const { round } = this.#deps;
     const { pod } = this;
-    const plan = planPod(pod, this.#runtime, this.#probes);
+    const [plan, resizeAfterMs] = await this.#resizeFirst(planPod(pod, this.#runtime, this.#probes), signal);
     const idle = !plan.killPod && plan.kills.length + plan.resets.length + plan.starts.length === 0;
     if (idle) {
       this.#failures = new Map();
       await round.tidy(this.#runtime, signal);
       await this.#refreshVolumes(signal);
-      return undefined;
+      return resizeAfterMs;
     }
     try {
       const outcome = await round.act(pod, plan, this.#runtime, this.#ending.signal, signal);
       this.#failures = outcome.failures;
+      this.#resize.started(pod, outcome.started);
       await this.#look(signal);
       if (!outcome.acted) await this.#refreshVolumes(signal); // who waits to start again has neighbours that run
       if (plan.resets.length > 0) this.#wake.wake();
       // A sidecar has started: the next one may. Of an end we are told.
       if (outcome.started.length > 0 && (pod.spec?.initContainers ?? []).length > 0) this.#wake.wake();
-      return outcome.retryAfterMs;
+      return earliest(outcome.retryAfterMs, resizeAfterMs);
     } catch (error) {
       signal.throwIfAborted();
       await this.#look(signal); // half of it may have been done
       throw error;
     }
+  }
+
+  /** Changes what runs to what the pod was given. @returns the plan with those that want to be started anew for it. */
+  async #resizeFirst(plan: PodPlan, signal: AbortSignal): Promise<[PodPlan, number | undefined]> {
+    const resize = this.#resize;
+    const { pod } = this;
+    if (plan.killPod) return [plan, resize.retryAfterMs];
+    const wanted = resize.plan(pod, this.#runtime);
+    const retryAfterMs = earliest(resize.retryAfterMs, await resize.actuate(pod, wanted, signal));
+    if (wanted.updates.length > 0) this.#report(false);
+    resize.tellCompleted(pod, this.#runtime);
+    const others = wanted.restarts.filter(({ kill }) =>
+      plan.kills.every(({ container }) => container !== kill.container),
+    );
+    const kills = [...plan.kills, ...others.map(({ kill }) => kill)];
+    const starts = [...plan.starts, ...others.map(({ container }) => container)];
+    return [{ ...plan, kills, starts }, retryAfterMs];
   }
 
   /** Tokens run out, and what was missed of ConfigMaps and Secrets heals. */
@@ -303,6 +340,8 @@ export class PodWorker {
       nowMs: clock.now(),
       verdict: this.#verdict,
       over,
+      actuated: this.#resize.actuated,
+      resize: this.#resize.conditions(this.#runtime),
     };
     statuses.set(this.#pod, podStatus(this.pod, this.#runtime, facts));
   }
@@ -328,6 +367,7 @@ export class PodWorker {
     await removeRuntimePod(this.#runtime, this.#deps, signal);
     await volumes.release(this.uid, signal);
     statuses.forget(this.uid);
+    this.#resize.forget();
     return "done";
   }
 

@@ -6,6 +6,7 @@ import { Prober } from "../probes/prober.ts";
 import type { RuntimePod } from "../runtime/runtime-pod.ts";
 import type { ActivePod } from "../eviction/measure-pods.ts";
 import type { KnownPod } from "../gc/container-gc.ts";
+import { judgeResize } from "../resize/judge-resize.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
 import type { AdmissionFacts } from "./admit-pod.ts";
@@ -31,7 +32,7 @@ export class PodWorkers {
    * @param refuse why the node takes no such pod now.
    */
   constructor(
-    deps: Omit<PodWorkerDeps, "round" | "prober" | "admit">,
+    deps: Omit<PodWorkerDeps, "round" | "prober" | "admit" | "judgeResize">,
     signal: AbortSignal,
     onGone: (key: ObjectKey) => void,
     refuse: (pod: Pod) => PodVerdict | undefined = () => undefined,
@@ -39,7 +40,18 @@ export class PodWorkers {
     const round = new PodRound(deps, new KeyedBackoff(deps.clock, deps.config.crashBackoffMaxMs));
     const prober = new Prober(deps);
     this.probeMetrics = prober.metrics;
-    this.#deps = { ...deps, round, prober, admit: (candidate) => this.#admission.admit(candidate, signal) };
+    this.#deps = {
+      ...deps,
+      round,
+      prober,
+      admit: (candidate) => this.#admission.admit(candidate, signal),
+      judgeResize: (desired, allocated) =>
+        judgeResize(desired, allocated, {
+          others: this.#others(desired, (worker) => worker.claimsResources),
+          allocatable: deps.node.allocatable(),
+          exclusiveCpus: false,
+        }),
+    };
     this.#admission = new PodAdmission({
       ...deps,
       facts: (pod) => this.#admissionFacts(pod),
@@ -140,23 +152,26 @@ export class PodWorkers {
         const { namespace, name = "" } = worker.pod.metadata ?? {};
         this.#onGone({ namespace, name });
         this.#updateQos();
+        for (const other of this.#workers.values()) if (other.isResizeDeferred) other.notice();
       }
     }
   }
 
   #admissionFacts(pod: Pod): AdmissionFacts {
     const { node, config } = this.#deps;
-    const others = [...this.#workers.values()]
-      .filter((worker) => worker.uid !== pod.metadata?.uid && worker.holdsResources)
-      .map((worker) => worker.pod);
     return {
-      others,
+      others: this.#others(pod, (worker) => worker.holdsResources),
       allocatable: node.allocatable(),
       maxPods: config.maxPods,
       nodeName: node.name,
       node: node.node(),
       allowedUnsafeSysctls: config.allowedUnsafeSysctls,
     };
+  }
+
+  #others(pod: Pod, counts: (worker: PodWorker) => boolean): Pod[] {
+    const workers = [...this.#workers.values()].filter(({ uid }) => uid !== pod.metadata?.uid);
+    return workers.filter(counts).map((worker) => worker.pod);
   }
 
   /** The Burstable class gets the shares of its pods; one update at a time, the newest counts. */

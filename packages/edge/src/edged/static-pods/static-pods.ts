@@ -18,7 +18,7 @@ export interface StaticPodsDeps extends Pick<EdgedParts, "config" | "clock" | "l
 }
 
 /** What the last known pods are kept in, below the root directory. */
-const STATE_FILE = "static_pods_state";
+const STATE_FILE = "kedge_static_pods";
 
 /** The node's own pods, from files: they run with the cloud or without, and the API shows copies of them. */
 export class StaticPods {

@@ -1,8 +1,10 @@
-import type { Container, ContainerState, ContainerStatus, Pod } from "@kedge/kube";
+import type { Container, ContainerState, ContainerStatus, Pod, ResourceRequirements } from "@kedge/kube";
 import { isInitialized, isSidecar } from "../pods/plan-init-containers.ts";
 import { shouldStart } from "../pods/container-verdict.ts";
+import { restartsAll } from "../pods/restart-policy.ts";
 import { newestContainer, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { toTime } from "./kube-time.ts";
+import { RESTARTING_ALL } from "./pod-phase.ts";
 
 /** Why a container does not run, by container name: what starting it has brought. */
 export type StartFailures = ReadonlyMap<string, { readonly reason: string; readonly message: string }>;
@@ -17,6 +19,8 @@ export interface ContainerFacts {
   readonly started: (container: Container, record: RuntimeContainer) => boolean;
   /** Of one that has started: whether its readiness probe lets it be ready; without one, it is. */
   readonly ready: (container: Container, record: RuntimeContainer) => boolean;
+  /** What running containers have, by name, where that is not what the pod was given. */
+  readonly actuated?: Readonly<Record<string, ResourceRequirements>>;
 }
 
 export type ContainerKind = "init" | "regular" | "ephemeral";
@@ -26,6 +30,9 @@ const LISTS = {
   regular: ["containers", "containerStatuses"],
   ephemeral: ["ephemeralContainers", "ephemeralContainerStatuses"],
 } as const;
+const PASSED_UNSEEN =
+  "Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally";
+const REMOVED_TO_RESTART = "The container is removed because RestartAllContainers in place";
 const UNKNOWN_REASON = "ContainerStatusUnknown";
 const KILLED_EXIT_CODE = 137;
 const LOST_WHILE_RUNNING =
@@ -41,9 +48,10 @@ export function containerStatuses(
   const [list, statusList] = LISTS[kind];
   const containers: readonly Container[] = pod.spec?.[list] ?? [];
   const old = pod.status?.[statusList] ?? [];
+  const restartingAll = kind !== "ephemeral" && restartsAll(pod, runtime);
   const statuses = containers.map((container) => {
     const before = old.find(({ name }) => name === container.name);
-    return statusOf(pod, container, runtime, before, kind, facts);
+    return statusOf(pod, container, runtime, before, kind, facts, restartingAll);
   });
   return kind === "init" ? statuses : statuses.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -55,11 +63,14 @@ function statusOf(
   before: ContainerStatus | undefined,
   kind: ContainerKind,
   facts: ContainerFacts,
+  restartingAll: boolean,
 ): ContainerStatus {
   const records = runtime.containers.filter(({ name }) => name === container.name);
   const [newest, previous] = records;
   let status =
-    newest === undefined ? withoutRecord(pod, container, runtime, before, kind) : withRecord(container, newest, before);
+    newest === undefined
+      ? withoutRecord(pod, container, runtime, before, kind, restartingAll)
+      : withRecord(container, newest, before);
   if (newest !== undefined) {
     const said = facts.messages.get(newest.id) ?? "";
     const known = before?.containerID === status.containerID ? before?.state?.terminated?.message : undefined;
@@ -78,6 +89,11 @@ function statusOf(
   status.ready = endsByItself
     ? status.state?.terminated?.exitCode === 0
     : status.started && newest !== undefined && facts.ready(container, newest);
+  if (newest !== undefined) {
+    const given = container.resources ?? {};
+    status.resources = running ? (facts.actuated?.[container.name] ?? given) : given;
+    if (given.requests !== undefined) status.allocatedResources = given.requests;
+  }
   if (kind === "ephemeral") {
     status.ready = false; // nobody's traffic waits for it
     delete status.started;
@@ -102,10 +118,12 @@ function withRecord(
     state: stateOf(record),
     lastState: {},
     ready: false,
-    restartCount: record.restartCount,
+    // Of one that was removed only we know how often it ran.
+    restartCount: Math.max(record.restartCount, before?.restartCount ?? 0),
     image: record.image === "" ? (container.image ?? "") : record.image,
     imageID: record.imageRef,
     containerID: `containerd://${record.id}`,
+    ...mountsOf(container),
   };
   if (record.state !== "unknown") return status;
   if (before?.state?.running === undefined) return { ...status, state: { waiting: {} } };
@@ -123,18 +141,13 @@ function withoutRecord(
   runtime: RuntimePod,
   before: ContainerStatus | undefined,
   kind: ContainerKind,
+  restartingAll: boolean,
 ): ContainerStatus {
-  if (kind === "init" && before?.state?.terminated !== undefined && !isSidecar(container)) return { ...before };
-  if (kind === "ephemeral" && before?.state?.terminated !== undefined) return { ...before };
+  if (restartingAll && before !== undefined && before.state?.waiting === undefined) return restarting(container, before);
+  if (before?.state?.terminated !== undefined) return { ...before };
   if (kind === "ephemeral" && before?.state?.running !== undefined)
     return { ...before, state: { terminated: lost(LOST_WHILE_RUNNING) } };
-  const hasInit = (pod.spec?.initContainers ?? []).length > 0 && !isInitialized(pod, runtime);
-  const reason =
-    hasInit && kind === "regular"
-      ? "PodInitializing"
-      : (pod.spec?.initContainers ?? []).length > 0
-        ? "PodInitializing"
-        : "ContainerCreating";
+  const reason = (pod.spec?.initContainers ?? []).length > 0 ? "PodInitializing" : "ContainerCreating";
   const status: ContainerStatus = {
     name: container.name,
     state: { waiting: { reason } },
@@ -143,16 +156,44 @@ function withoutRecord(
     restartCount: before?.restartCount ?? 0,
     image: container.image ?? "",
     imageID: "",
+    ...mountsOf(container),
   };
+  // Its record went, and nobody had been told: that it was passed is known by those that came after it.
+  if (kind === "init" && !isSidecar(container) && isInitialized(pod, runtime))
+    return { ...status, state: { terminated: { exitCode: 0, reason: "Completed", message: PASSED_UNSEEN } } };
   if (before === undefined) return status;
-  const isOver = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
-  if (before.state?.terminated !== undefined && (isOver || pod.metadata?.deletionTimestamp !== undefined))
-    return { ...before };
   if (before.state?.running === undefined || status.lastState?.terminated !== undefined) return status;
   // It ran when we last looked: without this the pod would seem never to have started.
   status.lastState = { terminated: lost(LOST_WHILE_RUNNING) };
   if (pod.metadata?.deletionTimestamp === undefined) status.restartCount += 1;
   return status;
+}
+
+/** It was removed so that all start anew. */
+function restarting(container: Container, before: ContainerStatus): ContainerStatus {
+  const why = { reason: RESTARTING_ALL, message: REMOVED_TO_RESTART };
+  return {
+    name: container.name,
+    state: { waiting: { ...why } },
+    lastState: { terminated: { ...why, exitCode: KILLED_EXIT_CODE } },
+    ready: false,
+    restartCount: before.restartCount + 1,
+    image: container.image ?? "",
+    imageID: "",
+    ...mountsOf(container),
+  };
+}
+
+function mountsOf({ volumeMounts = [] }: Container): Pick<ContainerStatus, "volumeMounts"> {
+  if (volumeMounts.length === 0) return {};
+  return {
+    volumeMounts: volumeMounts.map(({ name, mountPath, readOnly = false, recursiveReadOnly }) => ({
+      name,
+      mountPath,
+      // A container whose mounts cannot be as strict as it wants is not started: so this tells what is.
+      ...(readOnly && { readOnly, recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" }),
+    })),
+  };
 }
 
 function lost(message: string) {

@@ -9,7 +9,12 @@ export const OWN_CONDITIONS: readonly string[] = [
   "Ready",
   "ContainersReady",
   "PodScheduled",
+  "PodResizePending",
+  "PodResizeInProgress",
 ];
+
+/** Of these only the ones that hold are there. */
+export const PASSING_CONDITIONS: readonly string[] = ["PodResizePending", "PodResizeInProgress"];
 
 type Verdict = Pick<PodCondition, "reason" | "message"> & { readonly status: "True" | "False" };
 
@@ -20,6 +25,8 @@ interface ConditionFacts {
   readonly initialized: boolean;
   /** Its sandbox is ready and has an address. */
   readonly sandboxReady: boolean;
+  /** Of {@link PASSING_CONDITIONS}, those that hold. */
+  readonly passing: readonly Pick<PodCondition, "type" | "reason" | "message">[];
 }
 
 const TRUE: Verdict = { status: "True" };
@@ -33,6 +40,7 @@ export function podConditions(pod: Pod, facts: ConditionFacts, now: string): Pod
     Ready: judgeReady(pod, containersReady),
     ContainersReady: containersReady,
     PodScheduled: TRUE,
+    ...Object.fromEntries(facts.passing.map(({ type, ...why }) => [type, { status: "True" as const, ...why }])),
   };
   const before = new Map((pod.status?.conditions ?? []).map((condition) => [condition.type, condition]));
   return Object.entries(verdicts).map(([type, { status, reason, message }]) => {

@@ -23,6 +23,8 @@ export interface StatusFacts extends ContainerFacts {
   readonly verdict: PodVerdict | undefined;
   /** Stopped for good: what has not said how it ended never will. */
   readonly over: boolean;
+  /** How it is with a change of its resources. */
+  readonly resize?: readonly Pick<PodCondition, "type" | "reason" | "message">[];
 }
 
 const TERMINATED_BY_US = "TerminationByKubelet";
@@ -61,7 +63,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
       ? fresh
       : (before.podIPs ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
   const now = toTime(facts.nowMs);
-  const conditionFacts = { phase, init, regular, initialized, sandboxReady };
+  const conditionFacts = { phase, init, regular, initialized, sandboxReady, passing: facts.resize ?? [] };
   const why = facts.verdict ?? (isTerminal(before.phase) ? before : undefined);
   return {
     phase,

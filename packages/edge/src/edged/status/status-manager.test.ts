@@ -208,3 +208,28 @@ test("a cloud of ours, which compares by digest, is told of no pod that has noth
   await told(1);
   assert.deepEqual(patches, ['{"metadata":{"uid":"u"},"status":{"phase":"Succeeded"}}']);
 });
+
+test("an API server that does not know a member is not told of it for ever", options, async () => {
+  const { bus, manager } = setUp();
+  await using _ = manager;
+  const patches: string[] = [];
+  let told = deferred();
+  bus.handle("meta/patchPodStatus", ({ patch }) => {
+    patches.push(patch);
+    told.resolve();
+    return pod;
+  });
+  const said = async (work: () => void) => {
+    told = deferred();
+    work();
+    await told.promise;
+    await new Promise((resolve) => setImmediate(resolve)); // the answer is taken
+  };
+  const known = { phase: "Running" } as const;
+  await said(() => manager.set(pod, { ...known, message: "unknown to it" }));
+  await said(() => manager.observe({ ...pod, status: known }));
+  manager.observe({ ...pod, status: known });
+  manager.observe({ ...pod, status: known });
+  await said(() => manager.observe({ ...pod, status: { ...known, phase: "Failed" } }));
+  assert.equal(patches.length, 3);
+});

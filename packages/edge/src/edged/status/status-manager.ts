@@ -34,6 +34,8 @@ interface Tracked {
   /** What the API server has, as far as we know. */
   reported: PodStatus;
   wanted: PodStatus;
+  /** What the API server showed otherwise than it was told, when it was last looked at. */
+  repeated: string | undefined;
   /** All of the pod is cleaned up here: its object may go once the last status is told. */
   deletable: boolean;
   /** Whether the API server shall say that it has this pod, although there is nothing new to tell. */
@@ -79,7 +81,11 @@ export class StatusManager extends Component {
     const tracked = this.#pods.get(pod.metadata?.uid ?? "");
     // While a patch is on its way the cluster cannot know better than we.
     if (tracked === undefined || pod.status === undefined || !isSame(tracked.reported, tracked.wanted)) return;
-    if (statusPatch(tracked.uid, pod.status, tracked.wanted) === undefined) return;
+    const patch = statusPatch(tracked.uid, pod.status, tracked.wanted);
+    const isTaken = patch === undefined || patch !== tracked.repeated;
+    tracked.repeated = patch;
+    // It was told so before: an older API server leaves out what it does not know, however often it hears it.
+    if (patch === undefined || !isTaken) return;
     tracked.reported = pod.status;
     tracked.wake.wake();
   }
@@ -139,6 +145,7 @@ export class StatusManager extends Component {
       mirrorUid: undefined,
       reported: status,
       wanted: status,
+      repeated: undefined,
       deletable: false,
       confirmDue: true,
       confirmedAtMs: Number.NEGATIVE_INFINITY,

@@ -1,4 +1,5 @@
 import type { PodStatus } from "@kedge/kube";
+import { PASSING_CONDITIONS } from "./pod-conditions.ts";
 
 /** Lists that the API server merges by this key; all others it replaces as a whole. */
 const MERGED_BY: Partial<Record<keyof PodStatus, string>> = { conditions: "type", podIPs: "ip", hostIPs: "ip" };
@@ -48,7 +49,7 @@ function mergeList(key: keyof PodStatus, before: PodStatus, after: PodStatus): u
   const gone = olds
     .filter((old) => !news.some((item) => item[mergeKey] === old[mergeKey]))
     // What others have added since we looked is not ours to delete.
-    .filter(() => key !== "conditions")
+    .filter((old) => key !== "conditions" || PASSING_CONDITIONS.includes(String(old["type"])))
     .map((old) => ({ $patch: "delete", [mergeKey]: old[mergeKey] }));
   const changed = news
     .filter((item) => !olds.some((old) => isSame(old, item)))

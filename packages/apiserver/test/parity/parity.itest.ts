@@ -10,6 +10,7 @@ import { startApiServer } from "../../src/apiserver.ts";
 import { ask } from "./compare.ts";
 import { CUSTOM_EXCHANGES } from "./custom-exchanges.ts";
 import { EXCHANGES } from "./exchanges.ts";
+import { POD_EXCHANGES } from "./pod-exchanges.ts";
 
 describe("answers as kube-apiserver does", { skip: TestKubernetes.missing(), timeout: 120_000 }, () => {
   const scope = new AsyncDisposableStack();
@@ -31,7 +32,7 @@ describe("answers as kube-apiserver does", { skip: TestKubernetes.missing(), tim
   });
   after(() => scope.disposeAsync());
 
-  for (const exchange of [...EXCHANGES, ...CUSTOM_EXCHANGES])
+  for (const exchange of [...EXCHANGES, ...CUSTOM_EXCHANGES, ...POD_EXCHANGES])
     test(exchange.name, async () => {
       const expected = await ask(theirs, exchange);
       assert.deepEqual(await ask(ours, exchange), expected);

@@ -1,4 +1,4 @@
-import type { CertificateSigningRequest, KubeObject, Namespace } from "@kedge/kube";
+import type { CertificateSigningRequest, Namespace } from "@kedge/kube";
 import { timestamp } from "../timestamp.ts";
 import { partOfObject } from "./part-of-object.ts";
 
@@ -18,10 +18,4 @@ export const approveCertificate = partOfObject((object, next, { clock }) => {
     lastTransitionTime: condition.lastTransitionTime ?? now,
   }));
   request.status = { ...request.status, conditions };
-});
-
-/** `pods/<name>/ephemeralcontainers`: containers to look into a running pod; they are only ever added. */
-export const addEphemeralContainers = partOfObject((object: KubeObject & { spec?: object }, next) => {
-  const { ephemeralContainers } = (next as { spec?: { ephemeralContainers?: unknown } }).spec ?? {};
-  object.spec = { ...object.spec, ephemeralContainers };
 });

@@ -6,11 +6,13 @@ import { patchObject } from "../patch-object.ts";
 import type { ResourceRequest } from "../resource-request.ts";
 import { methodNotAllowed, qualifiedResource } from "../status-error.ts";
 import { updateObject } from "../update-object.ts";
-import { addEphemeralContainers, approveCertificate, finalizeNamespace } from "./parts.ts";
+import { addEphemeralContainers } from "./ephemeral-containers.ts";
+import { approveCertificate, finalizeNamespace } from "./parts.ts";
 import { proxyNode } from "./node-proxy.ts";
 import { bindPod } from "./pod-binding.ts";
 import { evictPod } from "./pod-eviction.ts";
 import { podLog, podStream } from "./pod-streams.ts";
+import { resizePod } from "./resize-pod.ts";
 import { handleScale } from "./scale.ts";
 import { issueToken } from "./service-account-token.ts";
 
@@ -53,6 +55,7 @@ const OF_RESOURCE: Readonly<Record<string, readonly Subresource[]>> = {
     { name: "portforward", verbs: CONNECT, kind: "PodPortForwardOptions", handle: podStream("portforward") },
     { name: "binding", verbs: ["create"], kind: "Binding", handle: bindPod },
     { name: "ephemeralcontainers", verbs: READ_WRITE, handle: addEphemeralContainers },
+    { name: "resize", verbs: READ_WRITE, handle: resizePod },
     { name: "eviction", verbs: ["create"], kind: "Eviction", group: "policy", version: "v1", handle: evictPod },
   ],
   serviceaccounts: [

@@ -20,7 +20,7 @@ import { EventRecorder } from "./events/event-recorder.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { ImageManager } from "./images/image-manager.ts";
 import { nodeConfigPaths } from "./images/pull-credentials.ts";
-import type { NodePressure } from "./node/node-conditions.ts";
+import type { NodeHealth } from "./node/node-conditions.ts";
 import { PodWorkers } from "./pods/pod-workers.ts";
 import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
@@ -147,13 +147,13 @@ export class Edged extends Component {
     return this.#workers.pods();
   }
 
-  /** What of the node runs out. */
-  get pressure(): NodePressure {
-    return this.#housekeeping.pressure;
+  /** What of the node runs out, and why else it cannot run pods now. */
+  get nodeHealth(): NodeHealth {
+    return this.#housekeeping.health;
   }
 
-  /** Calls `listener` when something else runs out than before. */
-  onPressure(listener: () => void): void {
+  /** Calls `listener` when {@link nodeHealth} changed. */
+  onNodeHealth(listener: () => void): void {
     this.#onNodeChanged = listener;
   }
 
@@ -321,7 +321,6 @@ export class Edged extends Component {
     await this.#workers.stopped();
     await this.#statuses[Symbol.asyncDispose]();
     await this.#scope.disposeAsync();
-    await this.#parts.volumes[Symbol.asyncDispose]();
     await this.#parts.volumes[Symbol.asyncDispose]();
     await this.#parts.cgroups?.removeIfEmpty();
   }

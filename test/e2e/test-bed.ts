@@ -47,7 +47,7 @@ export class TestBed implements AsyncDisposable {
     await using scope = new AsyncDisposableStack();
     const dir = mkdtempSync(join(tmpdir(), "kedge-e2e-"));
     scope.defer(() => rmSync(dir, { recursive: true, force: true }));
-    const cloud = scope.use(await startCloud(dir, "127.0.0.1"));
+    const cloud = scope.use(await startCloud(dir, "127.0.0.1", nodeName));
     const node = scope.use(await TestEdgeNode.join(cloud, { ...options, name: nodeName }));
     try {
       await waitForNode(cloud.kube, nodeName, "True", readyWaitMs);

@@ -44,8 +44,11 @@ export interface TestCloud extends AsyncDisposable {
   logTail(): string;
 }
 
-/** @param address on which CloudHub listens: loopback, or all for nodes in network namespaces of their own. */
-export type StartCloud = (dir: string, address: string) => Promise<TestCloud>;
+/**
+ * @param address on which CloudHub listens: loopback, or all for nodes in network namespaces of their own.
+ * @param node the one on this machine; the embedded control plane gives its directories to claims.
+ */
+export type StartCloud = (dir: string, address: string, node?: string) => Promise<TestCloud>;
 
 function writeCloudConfig(dir: string, address: string, ports: CloudPorts, kubeconfig: string): string {
   const file = join(dir, "cloudcore.yaml");
@@ -182,7 +185,7 @@ async function ports(): Promise<CloudPorts> {
 }
 
 /** API server, controllers and cloudcore of ours in one process. */
-export const startEmbeddedCloud: StartCloud = async (dir, address) => {
+export const startEmbeddedCloud: StartCloud = async (dir, address, node) => {
   const kubeconfig = join(dir, "admin.kubeconfig");
   const cloudPorts = await ports();
   const apiPort = String(await freePort());
@@ -195,6 +198,7 @@ export const startEmbeddedCloud: StartCloud = async (dir, address) => {
     apiPort,
     "--config",
     file,
+    ...(node === undefined ? [] : ["--volumes-of", node]),
   ];
   const configFile = writeCloudConfig(dir, address, cloudPorts, kubeconfig);
   const facts = { address, ports: cloudPorts, kubeconfig, configFile, logFile: join(dir, "cloud.log") };

@@ -100,10 +100,9 @@ test(
     const rootDirectory = join(containerd.root, "kubelet");
     mkdirSync(rootDirectory);
     const allocatable = { cpu: "2", memory: "1Gi" };
-    const volumes = await VolumeManager.open(
-      { rootDirectory, allocatable: () => allocatable },
-      { bus, logger: silentLogger, clock: systemClock },
-    );
+    const node = { name: "edge-1", node: () => undefined };
+    const deps = { bus, logger: silentLogger, clock: systemClock, node };
+    const volumes = scope.use(await VolumeManager.open({ rootDirectory, allocatable: () => allocatable }, deps));
     scope.defer(() => volumes.release(uid, AbortSignal.timeout(10_000)));
     const cgroups = await CgroupManager.detect({ driver: "cgroupfs", cgroupRoot: `/kedge-itest-${process.pid}` });
     scope.defer(() => cgroups.removeAll());

@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import {
+  CSI_DRIVERS,
+  CSI_NODES,
+  PERSISTENT_VOLUME_CLAIMS,
+  PERSISTENT_VOLUMES,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+  type Pod,
+  PODS,
+  STORAGE_CLASSES,
+  type Volume,
+} from "@kedge/kube";
+import { TEST_IMAGE, TestCsiDriver } from "@kedge/testing";
+import { CONTROL_PLANES, NAMESPACE, SLEEP, TestBed } from "./test-bed.ts";
+import { waitForObject } from "./wait-for-object.ts";
+
+const NODE = "edge-volumes";
+const DRIVER = "sample.csi.kedge.test";
+const accessModes = ["ReadWriteOnce"];
+
+for (const { name: plane, start, skip } of CONTROL_PLANES)
+  describe(`volumes on the ${plane}`, { skip }, () => {
+    let bed: TestBed;
+    let disk: string;
+    const scope = new AsyncDisposableStack();
+    before(async () => {
+      disk = mkdtempSync(join(tmpdir(), "kedge-disk-"));
+      scope.defer(() => rmSync(disk, { recursive: true, force: true }));
+      bed = scope.use(await TestBed.start(start, NODE));
+    });
+    after(() => scope.disposeAsync());
+    const signal = () => AbortSignal.timeout(60_000);
+    const key = (name: string) => ({ namespace: NAMESPACE, name });
+
+    const claim = (name: string, spec: Partial<PersistentVolumeClaim["spec"]>): PersistentVolumeClaim => ({
+      metadata: key(name),
+      spec: { accessModes, resources: { requests: { storage: "1Mi" } }, ...spec },
+    });
+    const volume = (name: string, spec: Partial<PersistentVolume["spec"]>): PersistentVolume => ({
+      metadata: { name },
+      spec: { accessModes, capacity: { storage: "1Gi" }, ...spec },
+    });
+    /** Placed by the scheduler: a claim may wait for that. */
+    const user = (name: string, data: Omit<Volume, "name">, script = ""): Pod => ({
+      metadata: key(name),
+      spec: {
+        nodeSelector: { "kubernetes.io/hostname": NODE },
+        terminationGracePeriodSeconds: 1,
+        automountServiceAccountToken: false,
+        securityContext: { fsGroup: 2000 },
+        containers: [
+          {
+            name: "main",
+            image: TEST_IMAGE,
+            imagePullPolicy: "Never",
+            command: script === "" ? SLEEP : ["sh", "-c", `${script} && ${SLEEP[2]}`],
+            volumeMounts: [{ name: "data", mountPath: "/data" }],
+          },
+        ],
+        volumes: [{ name: "data", ...data }],
+      },
+    });
+    const end = async (name: string) => {
+      await bed.cloud.kube.delete(PODS, key(name), signal());
+      await waitForObject(bed.cloud.kube, PODS, key(name), (pod) => pod === undefined);
+    };
+    const bound = (name: string) =>
+      waitForObject(bed.cloud.kube, PERSISTENT_VOLUME_CLAIMS, key(name), (found) =>
+        found?.status?.phase === "Bound" ? found : undefined,
+      );
+
+    test("what one pod writes to a local volume, the next one reads", async () => {
+      const { kube } = bed.cloud;
+      const matchExpressions = [{ key: "kubernetes.io/hostname", operator: "In", values: [NODE] }];
+      const nodeAffinity = { required: { nodeSelectorTerms: [{ matchExpressions }] } };
+      const metadata = { name: "by-hand" };
+      const provisioner = "kubernetes.io/no-provisioner";
+      const volumeBindingMode = "WaitForFirstConsumer";
+      await kube.create(STORAGE_CLASSES, { metadata, provisioner, volumeBindingMode }, signal());
+      const spec = { local: { path: disk }, storageClassName: "by-hand", nodeAffinity };
+      await kube.create(PERSISTENT_VOLUMES, volume("disk", spec), signal());
+      await kube.create(PERSISTENT_VOLUME_CLAIMS, claim("kept", { storageClassName: "by-hand" }), signal());
+      const data = { persistentVolumeClaim: { claimName: "kept" } };
+      await kube.create(PODS, user("writer", data, "echo once > /data/file"), signal());
+      const { metadata: pod } = await bed.podReady("writer");
+      assert.equal((await bound("kept")).spec?.volumeName, "disk");
+      assert.equal(readFileSync(join(disk, "file"), "utf8"), "once\n");
+      assert.equal(statSync(disk).gid, 2000);
+      const target = join(bed.node.kubelet, "pods", pod?.uid ?? "", "volumes/kubernetes.io~local-volume/disk");
+      assert.ok(readFileSync("/proc/self/mountinfo", "utf8").includes(` ${target} `));
+      await end("writer");
+      await kube.create(PODS, user("reader", data, "grep once /data/file"), signal());
+      await bed.podReady("reader");
+      await end("reader");
+      assert.equal(readFileSync("/proc/self/mountinfo", "utf8").includes("kubernetes.io~local-volume"), false);
+    });
+
+    test("a pod's own claim is mounted", async () => {
+      const { kube } = bed.cloud;
+      await mkdir(join(disk, "own"));
+      const spec = { hostPath: { path: join(disk, "own") }, storageClassName: "own" };
+      await kube.create(PERSISTENT_VOLUMES, volume("own", spec), signal());
+      const template = { spec: { accessModes, resources: { requests: { storage: "1Mi" } }, storageClassName: "own" } };
+      const data = { ephemeral: { volumeClaimTemplate: template } };
+      await kube.create(PODS, user("owner", data, "touch /data/mine"), signal());
+      await bed.podReady("owner");
+      assert.deepEqual(await readdir(join(disk, "own")), ["mine"]);
+      await end("owner");
+      await waitForObject(kube, PERSISTENT_VOLUME_CLAIMS, key("owner-data"), (found) => found === undefined);
+    });
+
+    test("a CSI driver on the node is listed, and its volumes are mounted; an agent that dies touches none", async () => {
+      const { kube } = bed.cloud;
+      const spec = { attachRequired: false, podInfoOnMount: true };
+      await kube.create(CSI_DRIVERS, { metadata: { name: DRIVER }, spec }, signal());
+      const driver = scope.use(await TestCsiDriver.start({ root: bed.node.kubelet, maxVolumes: 7 }));
+      const listed = await waitForObject(kube, CSI_NODES, { name: NODE }, (found) =>
+        found?.spec.drivers.find(({ name }) => name === DRIVER),
+      );
+      assert.deepEqual(listed, { name: DRIVER, nodeID: "node-of-driver", topologyKeys: [], allocatable: { count: 7 } });
+
+      await mkdir(driver.volumePath("vol-1"), { recursive: true });
+      writeFileSync(join(driver.volumePath("vol-1"), "file"), "from the driver");
+      const csi = { driver: DRIVER, volumeHandle: "vol-1", fsType: "ext4" };
+      await kube.create(PERSISTENT_VOLUMES, volume("csi", { csi, storageClassName: "csi" }), signal());
+      await kube.create(PERSISTENT_VOLUME_CLAIMS, claim("csi", { storageClassName: "csi" }), signal());
+      const data = { persistentVolumeClaim: { claimName: "csi" } };
+      await kube.create(PODS, user("driven", data, "grep driver /data/file"), signal());
+      const pod = await bed.podReady("driven");
+      assert.deepEqual(driver.methods(), ["stage", "publish"]);
+      const context = driver.calls[1]?.request["volumeContext"] as Record<string, string> | undefined;
+      assert.equal(context?.["csi.storage.k8s.io/pod.name"], "driven");
+
+      const ids = await bed.containerIds();
+      await bed.node.killAgent();
+      await bed.node.startAgent();
+      await bed.exec(pod, "main", ["grep", "driver", "/data/file"]);
+      await end("driven");
+      assert.equal(ids.length, 1);
+      assert.deepEqual(driver.methods(), ["stage", "publish", "unpublish", "unstage"]);
+      const left = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+      assert.deepEqual(
+        left.filter((line) => line.includes(bed.node.kubelet) && line.includes("csi")),
+        [],
+      );
+    });
+
+    if (plane === "embedded control plane")
+      test("a plain claim works out of the box", async () => {
+        const { kube } = bed.cloud;
+        await kube.create(PERSISTENT_VOLUME_CLAIMS, claim("plain", {}), signal());
+        const data = { persistentVolumeClaim: { claimName: "plain" } };
+        await kube.create(PODS, user("plain", data, "echo kept > /data/file"), signal());
+        await bed.podReady("plain");
+        const { spec } = await bound("plain");
+        const { spec: made } = await kube.get(PERSISTENT_VOLUMES, { name: spec?.volumeName ?? "" }, signal());
+        const path = made?.local?.path ?? "";
+        assert.equal(readFileSync(join(path, "file"), "utf8"), "kept\n");
+        await kube.delete(PERSISTENT_VOLUME_CLAIMS, key("plain"), signal());
+        await end("plain");
+        await waitForObject(kube, PERSISTENT_VOLUMES, { name: spec?.volumeName ?? "" }, (found) => found === undefined);
+        assert.throws(() => statSync(path), { code: "ENOENT" });
+      });
+  });

@@ -15,6 +15,8 @@ import { HttpsServer } from "./http/https-server.ts";
 import { InProcessTransport } from "./http/in-process-transport.ts";
 import { respond } from "./http/respond.ts";
 import { CustomResources } from "./registry/custom-resources.ts";
+import { metricsDefinitions } from "./metrics/metrics-definitions.ts";
+import { NodeUsages } from "./metrics/node-usage.ts";
 import { NodeConnector } from "./node-proxy/node-connector.ts";
 import { OpenApiPublisher } from "./openapi/openapi-publisher.ts";
 import { ResourceRegistry } from "./registry/resource-registry.ts";
@@ -108,10 +110,11 @@ export class ApiServer extends Component {
     const pki = join(stateDir, "pki");
     const authority = await CertificateAuthority.open(pki, clock.now());
     const tokens = await ServiceAccountTokens.open(pki, log, clock);
-    const registry = new ResourceRegistry([...builtinResources(), ...reviewDefinitions()]);
+    const registry = new ResourceRegistry([...builtinResources(), ...reviewDefinitions(), ...metricsDefinitions()]);
     const issueNodeClient = () => authority.issue(NODE_CLIENT, clock.now());
     let nodeClient = await issueNodeClient();
     const { nodeAuthority = () => Promise.resolve(undefined) } = config;
+    const nodes = new NodeConnector({ client: () => nodeClient, authority: nodeAuthority });
     const context: ApiContext = {
       log,
       hub: scope.use(new WatchHub(log)),
@@ -119,7 +122,8 @@ export class ApiServer extends Component {
       openApi: new OpenApiPublisher(registry, SERVER_VERSION.gitVersion),
       authorizer: scope.use(new RbacAuthorizer(log)),
       tokens,
-      nodes: new NodeConnector({ client: () => nodeClient, authority: nodeAuthority }),
+      nodes,
+      usages: new NodeUsages(nodes, clock, logger),
       clock,
       logger,
       serviceCidr,

@@ -66,6 +66,7 @@ function workloads(verbs: readonly string[]): PolicyRule[] {
 const VIEW: readonly PolicyRule[] = [
   rule([""], [...CORE_NAMESPACED, "limitranges", "namespaces", "resourcequotas"], READ),
   ...workloads(READ),
+  rule(["metrics.k8s.io"], ["nodes", "pods"], READ),
 ];
 const EDIT: readonly PolicyRule[] = [
   ...VIEW,

@@ -1,4 +1,6 @@
 import type { ApiRequest, ApiResponse } from "../http/api-exchange.ts";
+import { answerMetrics } from "../metrics/answer-metrics.ts";
+import { METRICS_GROUP } from "../metrics/metrics-definitions.ts";
 import type { ApiContext } from "./api-context.ts";
 import { createObject } from "./create-object.ts";
 import { deleteCollection, deleteObject } from "./delete-object.ts";
@@ -54,6 +56,10 @@ function handlerOf({ info, definition }: ResourceRequest): ResourceHandler {
   if (isReview(type.group, type.resource)) {
     if (info.verb !== "create") throw methodNotAllowed(type);
     return answerReview;
+  }
+  if (type.group === METRICS_GROUP) {
+    if (!definition.verbs.includes(info.verb)) throw methodNotAllowed(type);
+    return answerMetrics;
   }
   if (!definition.verbs.includes(info.verb) || (info.verb === "create" && info.name !== ""))
     throw methodNotAllowed(type);

@@ -60,11 +60,22 @@ export class Kubectl {
     return stdout;
   }
 
+  /** Runs a shell in a terminal of its own; `$KUBECTL` is kubectl. @returns all that was shown. */
+  async inTerminal(command: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const all = { ...process.env, ...env, KUBECONFIG: this.#kubeconfig, KUBECTL: kubectlPath() };
+    const child = spawn("script", ["-qec", command, "/dev/null"], { env: all, stdio: ["pipe", "pipe", "inherit"] });
+    const shown = collect(child.stdout);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    child.once("close", resolve);
+    await promise;
+    clearTimeout(timer);
+    return shown.text();
+  }
+
   /** Starts it; the caller ends it. */
   spawn(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcessWithoutNullStreams {
-    const found = findKubernetesBinaries();
-    if (typeof found === "string") throw new Error(found);
-    return spawn(found.kubectl, [...args], { env: { ...process.env, ...env, KUBECONFIG: this.#kubeconfig } });
+    return spawn(kubectlPath(), [...args], { env: { ...process.env, ...env, KUBECONFIG: this.#kubeconfig } });
   }
 
   /** Starts it, and reads along what it prints. */
@@ -124,6 +135,12 @@ export class Following implements AsyncDisposable {
     this.child.kill("SIGKILL");
     await this.#ended;
   }
+}
+
+function kubectlPath(): string {
+  const found = findKubernetesBinaries();
+  if (typeof found === "string") throw new Error(found);
+  return found.kubectl;
 }
 
 function collect(stream: NodeJS.ReadableStream): { text(): string } {

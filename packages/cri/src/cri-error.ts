@@ -6,6 +6,11 @@ const CODE_NAMES = (
   "FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated"
 ).split(" ");
 
+/** @returns `NotFound` for 5, say. */
+export function grpcCodeName(code: number): string {
+  return CODE_NAMES[code] ?? "Unknown";
+}
+
 /** The container runtime, or a plugin on its own socket, said no, or cannot be reached (`Unavailable`). `code` is the name of the gRPC status. */
 export class CriError extends CodedError<{ readonly code: string; readonly grpcCode: number; readonly call: string }> {
   /** What is refused for good stays so; all else may heal, since the runtime may be restarting. */
@@ -13,7 +18,7 @@ export class CriError extends CodedError<{ readonly code: string; readonly grpcC
 
   /** @param server who should have answered. */
   constructor(call: string, grpcCode: number, details: string, cause?: unknown, server = "containerd") {
-    const code = CODE_NAMES[grpcCode] ?? "Unknown";
+    const code = grpcCodeName(grpcCode);
     const hint = code === "Unavailable" || code === "DeadlineExceeded" ? ` (is ${server} running?)` : "";
     super(`${call}: ${details}${hint}`, { code, grpcCode, call }, { cause });
   }

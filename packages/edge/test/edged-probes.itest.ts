@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Container, ContainerStatus, Pod, Probe } from "@kedge/kube";
 import { TEST_IMAGE, TestContainerd } from "@kedge/testing";
 import { podOf, SERVE, startTestEdged, type TestEdged } from "./edged-harness.ts";
@@ -13,7 +14,7 @@ let edged: TestEdged;
 before(async () => {
   if (skip !== false) return;
   containerd = scope.use(await TestContainerd.start());
-  edged = scope.use(await startTestEdged(containerd));
+  edged = scope.use(await startTestEdged(containerd, { node: { hostIPs: () => ["127.0.0.1"] } }));
 });
 after(() => scope.disposeAsync());
 
@@ -183,3 +184,93 @@ test("a container that is ready stays so while the agent restarts", options, asy
   );
   assert.equal(statusOf("steady")?.ready, true);
 });
+
+test("a probe over gRPC asks the pod's server for its health", options, async () => {
+  await using health = await startHealthServer();
+  const { meta } = edged;
+  const readinessProbe = { ...FAST, grpc: { port: health.port, service: "shop" } };
+  // On the host's network, where the test's server listens.
+  meta.apply(probed("grpc", SERVE, { readinessProbe }, { hostNetwork: true }));
+  const isReady = (ready: boolean) => () => meta.get("grpc")?.status?.containerStatuses?.[0]?.ready === ready;
+  await meta.until(isReady(true));
+  health.serving = false;
+  await meta.until(isReady(false));
+  assert.ok(
+    meta.events.some(
+      ({ message }) => message === 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")',
+    ),
+  );
+  meta.delete({ namespace: "default", name: "grpc" }, 1);
+  await meta.untilGone("grpc");
+});
+
+test("liveness and startup stop with a pod's end, readiness goes on", options, async () => {
+  const { meta } = edged;
+  const command = ["sh", "-c", "test -e /tmp/up"];
+  const slow = "touch /tmp/up; trap 'rm /tmp/up; sleep 3; exit 0' TERM; while :; do sleep 3600 & wait; done";
+  const probe = { ...FAST, exec: { command } };
+  meta.apply(
+    probed("ending", slow, { livenessProbe: probe, readinessProbe: probe }, { terminationGracePeriodSeconds: 30 }),
+  );
+  await meta.untilReady("ending");
+  meta.delete({ namespace: "default", name: "ending" }, 30);
+  await meta.until(() => statusOf("ending")?.ready === false);
+  assert.equal(meta.get("ending")?.status?.phase, "Running");
+  await meta.untilGone("ending");
+  assert.deepEqual(eventsOf("ending", "Killing"), ["Stopping container app"]);
+  assert.ok(eventsOf("ending", "Unhealthy").every((message) => message.startsWith("Readiness probe failed")));
+});
+
+test("a readiness gate holds the pod back until its condition is true", options, async () => {
+  const { meta } = edged;
+  const pod = meta.apply(podOf("gated", SERVE, { readinessGates: [{ conditionType: "example.com/lights-on" }] }));
+  await meta.until(() => statusOf("gated")?.ready === true);
+  assert.equal(
+    conditionOf("gated", "Ready"),
+    'False ReadinessGatesNotReady corresponding condition of pod readiness gate "example.com/lights-on" does not exist.',
+  );
+  const set = (status: string) => {
+    const current = meta.get("gated") ?? pod;
+    const others = (current.status?.conditions ?? []).filter(({ type }) => type !== "example.com/lights-on");
+    const conditions = [...others, { type: "example.com/lights-on", status }];
+    meta.apply({ ...current, status: { ...current.status, conditions } });
+  };
+  set("False");
+  await meta.until(
+    () =>
+      conditionOf("gated", "Ready") ===
+      'False ReadinessGatesNotReady the status of pod readiness gate "example.com/lights-on" is not "True", but False',
+  );
+  set("True");
+  await meta.untilReady("gated");
+});
+
+/** A gRPC health service that says what `serving` says. */
+async function startHealthServer() {
+  const server = new Server();
+  const state = { serving: true };
+  const bytes = (value: Buffer) => value;
+  server.addService(
+    {
+      Check: {
+        path: "/grpc.health.v1.Health/Check",
+        requestStream: false,
+        responseStream: false,
+        requestDeserialize: bytes,
+        requestSerialize: bytes,
+        responseDeserialize: bytes,
+        responseSerialize: bytes,
+      },
+    },
+    {
+      Check: (_: unknown, reply: (error: null, answer: Buffer) => void) =>
+        reply(null, Buffer.from([8, state.serving ? 1 : 2])),
+    },
+  );
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+    error === null ? resolve(port) : reject(error),
+  );
+  const port = await promise;
+  return Object.assign(state, { port, [Symbol.asyncDispose]: async () => server.forceShutdown() });
+}

@@ -13,6 +13,7 @@ import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
 import { emptyRuntimePod, isStopped, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { MESSAGE_BYTES_MAX, POD_MESSAGES_BYTES_MAX, terminationMessage } from "../runtime/termination-message.ts";
+import { gateStates, withForeignConditions } from "../status/foreign-conditions.ts";
 import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts";
 import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
@@ -95,7 +96,7 @@ export class PodWorker {
 
   get #desired(): Pod {
     const status = this.#deps.statuses.statusOf(this.uid);
-    return status === undefined ? this.#pod : { ...this.#pod, status };
+    return status === undefined ? this.#pod : { ...this.#pod, status: withForeignConditions(status, this.#pod.status) };
   }
 
   /** It waits for others to leave it room. */
@@ -413,9 +414,10 @@ export class PodWorker {
 }
 
 /** What of a pod's object asks something of us. */
-function intentOf({ metadata = {}, spec }: Pod) {
+function intentOf({ metadata = {}, spec = { containers: [] }, status = {} }: Pod) {
   const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
-  return { deletionTimestamp, deletionGracePeriodSeconds, spec, shown: shownInFiles({ metadata }) };
+  const gates = gateStates({ spec, status });
+  return { deletionTimestamp, deletionGracePeriodSeconds, spec, gates, shown: shownInFiles({ metadata }) };
 }
 
 function shownInFiles({ metadata = {} }: Pod) {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import { grpcCodeName } from "@kedge/cri";
 import { formatGoDuration } from "../pods/go-duration.ts";
 import { healthRequest, healthStatus, SERVING } from "./grpc-health.ts";
 import { KUBELET_VERSION } from "./http-get.ts";
@@ -67,16 +68,25 @@ async function check(session: ClientHttp2Session, service: string, signal: Abort
     if (bytes > PROBE_OUTPUT_BYTES_MAX) throw new Error("the answer is too long for a health status");
     parts.push(part);
   }
-  const { "grpc-status": code, "grpc-message": message = "", ":status": http } = said;
+  const { "grpc-status": code, ":status": http } = said;
+  const message = decode(said["grpc-message"]);
+  if (code === undefined) return failed(`error: health rpc probe failed: rpc error: HTTP status ${String(http)}`);
   if (code === UNIMPLEMENTED)
-    return failed(
-      `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${String(message)}`,
-    );
+    return failed(`error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${message}`);
   if (code !== OK) {
-    const reason =
-      code === undefined ? `HTTP status ${String(http)}` : `code = ${String(code)} desc = ${String(message)}`;
+    const reason = `code = ${grpcCodeName(Number(code))} desc = ${message}`;
     return failed(`error: health rpc probe failed: rpc error: ${reason}`);
   }
   const status = healthStatus(Buffer.concat(parts));
   return status === SERVING ? succeeded("service healthy") : failed(`service unhealthy (responded with "${status}")`);
+}
+
+/** Messages are percent-encoded, but for servers that forget to. */
+function decode(message: string | string[] | undefined): string {
+  const text = String(message ?? "");
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -100,7 +100,15 @@ function redirected(from: HttpTarget, location: string | undefined): HttpTarget 
 function answerOf(target: HttpTarget, signal: AbortSignal): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const { scheme, host, port, path, headers } = target;
-  const options: RequestOptions = { host, port, path, headers, agent: false, signal, insecureHTTPParser: true };
+  const options: RequestOptions = {
+    host,
+    port,
+    path,
+    headers: flatten(headers),
+    agent: false,
+    signal,
+    insecureHTTPParser: true,
+  };
   let request: ClientRequest;
   try {
     request =
@@ -122,6 +130,13 @@ function answerOf(target: HttpTarget, signal: AbortSignal): Promise<IncomingMess
   });
   request.end();
   return promise;
+}
+
+/** Some headers, `host` among them, may not be lists. */
+function flatten(headers: HttpTarget["headers"]): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, values]) => [name, values.length === 1 ? (values[0] ?? "") : values]),
+  );
 }
 
 async function bodyOf(response: IncomingMessage, signal: AbortSignal): Promise<string> {

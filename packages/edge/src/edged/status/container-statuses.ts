@@ -143,7 +143,8 @@ function withoutRecord(
   kind: ContainerKind,
   restartingAll: boolean,
 ): ContainerStatus {
-  if (restartingAll && before !== undefined && before.state?.waiting === undefined) return restarting(container, before);
+  if (restartingAll && before !== undefined && before.state?.waiting === undefined)
+    return restarting(container, before);
   if (before?.state?.terminated !== undefined) return { ...before };
   if (kind === "ephemeral" && before?.state?.running !== undefined)
     return { ...before, state: { terminated: lost(LOST_WHILE_RUNNING) } };

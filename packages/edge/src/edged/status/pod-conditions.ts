@@ -2,6 +2,8 @@ import type { ContainerStatus, Pod, PodCondition } from "@kedge/kube";
 import { isSidecar } from "../pods/plan-init-containers.ts";
 import type { PodPhase } from "./pod-phase.ts";
 
+const RESTARTING_ALL_CONDITION = "AllContainersRestarting";
+
 /** Those that a kubelet owns; whoever else adds some keeps them. */
 export const OWN_CONDITIONS: readonly string[] = [
   "PodReadyToStartContainers",
@@ -9,6 +11,7 @@ export const OWN_CONDITIONS: readonly string[] = [
   "Ready",
   "ContainersReady",
   "PodScheduled",
+  RESTARTING_ALL_CONDITION,
   "PodResizePending",
   "PodResizeInProgress",
 ];
@@ -20,9 +23,10 @@ type Verdict = Pick<PodCondition, "reason" | "message"> & { readonly status: "Tr
 
 interface ConditionFacts {
   readonly phase: PodPhase;
+  /** Some container's end may make all start anew: whether that is under way; `undefined`: none may. */
+  readonly restartingAll: boolean | undefined;
   readonly init: readonly ContainerStatus[];
   readonly regular: readonly ContainerStatus[];
-  readonly initialized: boolean;
   /** Its sandbox is ready and has an address. */
   readonly sandboxReady: boolean;
   /** Of {@link PASSING_CONDITIONS}, those that hold. */
@@ -40,15 +44,20 @@ export function podConditions(pod: Pod, facts: ConditionFacts, now: string): Pod
     Ready: judgeReady(pod, containersReady),
     ContainersReady: containersReady,
     PodScheduled: TRUE,
+    ...(facts.restartingAll !== undefined && {
+      AllContainersRestarting: judgeRestartingAll(facts.phase, facts.restartingAll),
+    }),
     ...Object.fromEntries(facts.passing.map(({ type, ...why }) => [type, { status: "True" as const, ...why }])),
   };
   const before = new Map((pod.status?.conditions ?? []).map((condition) => [condition.type, condition]));
+  const { generation } = pod.metadata ?? {};
   return Object.entries(verdicts).map(([type, { status, reason, message }]) => {
     const old = before.get(type);
     const unchanged = old?.status === status && old.lastTransitionTime !== undefined;
     return {
       type,
       status,
+      ...(generation !== undefined && type !== RESTARTING_ALL_CONDITION && { observedGeneration: generation }),
       ...(reason !== undefined && { reason }),
       ...(message !== undefined && message !== "" && { message }),
       lastTransitionTime: unchanged ? (old.lastTransitionTime ?? now) : now,
@@ -56,19 +65,35 @@ export function podConditions(pod: Pod, facts: ConditionFacts, now: string): Pod
   });
 }
 
-function judgeInitialized(pod: Pod, { phase, init, initialized }: ConditionFacts): Verdict {
+function judgeRestartingAll(phase: PodPhase, isUnderWay: boolean): Verdict {
+  if (phase === "Succeeded") return { status: "False", reason: "PodCompleted" };
+  if (phase === "Failed") return { status: "False", reason: "PodFailed" };
+  if (!isUnderWay) return { status: "False" };
+  return {
+    status: "True",
+    reason: "RestartAllContainersStarted",
+    message: "container exited with restart policy rule",
+  };
+}
+
+function judgeInitialized(pod: Pod, { phase, init, regular }: ConditionFacts): Verdict {
   const containers = pod.spec?.initContainers ?? [];
   const unknown: string[] = [];
   const incomplete: string[] = [];
   for (const container of containers) {
     const status = init.find(({ name }) => name === container.name);
     if (status === undefined) unknown.push(container.name);
-    else if (isSidecar(container) ? status.started !== true && !initialized : status.ready !== true)
-      incomplete.push(container.name);
+    else if (isSidecar(container) ? status.started !== true : status.ready !== true) incomplete.push(container.name);
   }
   if (phase === "Succeeded" && unknown.length === 0) return { status: "True", reason: "PodCompleted" };
-  if (initialized || (unknown.length === 0 && incomplete.length === 0)) return TRUE;
+  if (unknown.length + incomplete.length === 0 || regular.some(hasStarted)) return TRUE;
+  // Who has been initialized stays so, also while all containers start anew.
+  if (pod.status?.conditions?.some(({ type, status }) => type === "Initialized" && status === "True")) return TRUE;
   return { status: "False", reason: "ContainersNotInitialized", message: names(unknown, "incomplete", incomplete) };
+}
+
+function hasStarted({ state }: ContainerStatus): boolean {
+  return state?.running !== undefined || state?.terminated !== undefined;
 }
 
 function judgeContainersReady(pod: Pod, { phase, init, regular }: ConditionFacts): Verdict {

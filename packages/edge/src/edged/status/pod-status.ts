@@ -1,8 +1,10 @@
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from "@kedge/kube";
 import { isInitialized } from "../pods/plan-init-containers.ts";
+import { containersToReset, mayRestartAll, restartsAll } from "../pods/restart-policy.ts";
 import { qosClassOf } from "../resources/qos-class.ts";
 import { isStopped, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { type ContainerFacts, containerStatuses } from "./container-statuses.ts";
+import { TERMINATED_BY_US } from "./foreign-conditions.ts";
 import { toTime } from "./kube-time.ts";
 import { OWN_CONDITIONS, podConditions } from "./pod-conditions.ts";
 import { podPhase } from "./pod-phase.ts";
@@ -21,13 +23,14 @@ export interface StatusFacts extends ContainerFacts {
   /** Wall clock, ms. */
   readonly nowMs: number;
   readonly verdict: PodVerdict | undefined;
+  /** How the devices are that a container has. */
+  readonly devices?: (container: string) => NonNullable<ContainerStatus["allocatedResourcesStatus"]>;
   /** Stopped for good: what has not said how it ended never will. */
   readonly over: boolean;
   /** How it is with a change of its resources. */
   readonly resize?: readonly Pick<PodCondition, "type" | "reason" | "message">[];
 }
 
-const TERMINATED_BY_US = "TerminationByKubelet";
 const TERMINAL: readonly string[] = ["Succeeded", "Failed"];
 
 export function isTerminal(phase: string | undefined): boolean {
@@ -39,6 +42,10 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   const before = pod.status ?? {};
   const init = containerStatuses(pod, runtime, "init", facts);
   const regular = containerStatuses(pod, runtime, "regular", facts);
+  for (const status of regular) {
+    const devices = facts.devices?.(status.name) ?? [];
+    if (devices.length > 0) status.allocatedResourcesStatus = devices;
+  }
   const ephemeral = containerStatuses(pod, runtime, "ephemeral", facts);
   const initialized = isInitialized(pod, runtime) || (runtime.sandboxes.length === 0 && wasInitialized(before));
   if (facts.over) for (const status of [...init, ...regular, ...ephemeral]) endOf(status);
@@ -47,6 +54,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   if (before.phase === "Succeeded" || before.phase === "Failed") phase = before.phase; // there is no way back
   else if (facts.verdict !== undefined) phase = facts.verdict.phase;
   else if (facts.over && !isTerminal(phase)) phase = "Failed"; // deleted before it came to an end by itself
+  const wanted = phase;
   // Nobody may take a pod's place while a container of it still runs.
   if (isTerminal(phase) && !isTerminal(before.phase) && !facts.over && !isStopped(runtime) && hasRunning(runtime))
     phase = before.phase === "Pending" || before.phase === undefined ? "Pending" : "Running";
@@ -63,9 +71,15 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
       ? fresh
       : (before.podIPs ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
   const now = toTime(facts.nowMs);
-  const conditionFacts = { phase, init, regular, initialized, sandboxReady, passing: facts.resize ?? [] };
-  const why = facts.verdict ?? (isTerminal(before.phase) ? before : undefined);
+  const restartingAll = mayRestartAll(pod)
+    ? restartsAll(pod, runtime) && containersToReset(pod, runtime).length > 0
+    : undefined;
+  const conditionFacts = { phase: wanted, init, regular, restartingAll, sandboxReady, passing: facts.resize ?? [] };
+  // While a container runs the pod still is what it was, and so is why.
+  const why = !isTerminal(phase) ? undefined : (facts.verdict ?? (isTerminal(before.phase) ? before : undefined));
+  const { generation } = pod.metadata ?? {};
   return {
+    ...(generation !== undefined && { observedGeneration: generation }),
     phase,
     ...(why?.reason !== undefined && { reason: why.reason }),
     ...(why?.message !== undefined && { message: why.message }),

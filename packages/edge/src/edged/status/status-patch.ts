@@ -1,4 +1,5 @@
-import type { PodStatus } from "@kedge/kube";
+import type { PodCondition, PodStatus } from "@kedge/kube";
+import { isOwnCondition } from "./foreign-conditions.ts";
 import { PASSING_CONDITIONS } from "./pod-conditions.ts";
 
 /** Lists that the API server merges by this key; all others it replaces as a whole. */
@@ -6,6 +7,7 @@ const MERGED_BY: Partial<Record<keyof PodStatus, string>> = { conditions: "type"
 
 /** What a kubelet reports; all else in a status is of others, and stays. */
 const OWN_MEMBERS: readonly (keyof PodStatus)[] = [
+  "observedGeneration",
   "phase",
   "reason",
   "message",
@@ -52,6 +54,7 @@ function mergeList(key: keyof PodStatus, before: PodStatus, after: PodStatus): u
     .filter((old) => key !== "conditions" || PASSING_CONDITIONS.includes(String(old["type"])))
     .map((old) => ({ $patch: "delete", [mergeKey]: old[mergeKey] }));
   const changed = news
+    .filter((item) => key !== "conditions" || isOwnCondition(item as unknown as PodCondition))
     .filter((item) => !olds.some((old) => isSame(old, item)))
     .map((item) =>
       withNulls(

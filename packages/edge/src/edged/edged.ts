@@ -16,6 +16,7 @@ import {
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
+import { DeviceManager } from "./devices/device-manager.ts";
 import { EventRecorder } from "./events/event-recorder.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { ImageManager } from "./images/image-manager.ts";
@@ -27,6 +28,7 @@ import { usesObject } from "./pods/uses-object.ts";
 import { CgroupManager } from "./resources/cgroup-manager.ts";
 import { RuntimeWatch } from "./runtime/runtime-watch.ts";
 import { Allocations } from "./resize/allocations.ts";
+import { UserNamespaces } from "./security/user-namespaces.ts";
 import { StateFile } from "./state-file.ts";
 import { isMirrorPod } from "./static-pods/static-pod-annotations.ts";
 import { StaticPods } from "./static-pods/static-pods.ts";
@@ -43,6 +45,7 @@ export interface EdgedDeps {
 }
 
 /** Below the root directory. */
+const DEVICE_PLUGINS = "device-plugins";
 const ALLOCATIONS_FILE = "kedge_allocations";
 const LIST_RETRY_MIN_MS = 100;
 const LIST_RETRY_MAX_MS = 5_000;
@@ -101,6 +104,7 @@ export class Edged extends Component {
       },
       () => this.#onNodeChanged?.(),
     );
+    parts.devices.listen({ onCapacity: () => this.#onNodeChanged?.() });
     this.#watch = new RuntimeWatch(parts, {
       onEvent: (event) => this.#workers.notice(event),
       onChanged: ({ uid }) => this.#workers.wake(uid),
@@ -132,7 +136,9 @@ export class Edged extends Component {
       node,
       events,
       images: new ImageManager(imageConfig(config), { images: cri.images, bus, events, clock, logger }),
+      devices: scope.use(await DeviceManager.start(join(rootDirectory, DEVICE_PLUGINS), { clock, logger })),
       volumes: await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps),
+      userNamespaces: new UserNamespaces(rootDirectory, config.maxPods),
       allocations: await Allocations.open(new StateFile(join(rootDirectory, ALLOCATIONS_FILE)), logger),
       cgroups: config.cgroupsPerQos ? await openCgroups(config, node, logger) : undefined,
     };
@@ -150,6 +156,12 @@ export class Edged extends Component {
   /** What of the node runs out, and why else it cannot run pods now. */
   get nodeHealth(): NodeHealth {
     return this.#housekeeping.health;
+  }
+
+  /** What device plugins offer to pods. */
+  get deviceResources(): { readonly capacity: Record<string, string>; readonly allocatable: Record<string, string> } {
+    const { devices } = this.#parts;
+    return { capacity: devices.capacity(), allocatable: devices.allocatable() };
   }
 
   /** Calls `listener` when {@link nodeHealth} changed. */

@@ -7,6 +7,7 @@ import type { EdgedConfig } from "./edged-config.ts";
 import { edgedConfig, nodeReporterConfig } from "./edged-settings.ts";
 import { Edged } from "./edged.ts";
 import { NodeLease } from "./node/node-lease.ts";
+import type { NodeHealth } from "./node/node-conditions.ts";
 import type { RuntimeFacts } from "./node/node-facts.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
 import type { KubeletEndpoint } from "./server/kubelet-endpoint.ts";
@@ -45,11 +46,13 @@ export async function startEdged(
   );
   const stopping = new AbortController();
   const answers = new RuntimeAnswers(settings.runtimeEndpoint, logger);
-  let nodeTroubles: () => Pick<RuntimeFacts, "pressure"> = () => ({});
+  let nodeHealth: () => NodeHealth | undefined = () => undefined;
+  let devices: () => RuntimeFacts["devices"] = () => undefined;
   const runtime = async () => {
     const facts = await runtimeHealth(cri.runtime, stopping.signal);
     if (!stopping.signal.aborted) answers.note(facts.version === "" ? facts.errors[0] : undefined);
-    return { ...facts, ...nodeTroubles() };
+    const { pressure, errors = [] } = nodeHealth() ?? {};
+    return { ...facts, pressure, errors: [...facts.errors, ...errors], devices: devices() };
   };
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
   const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
@@ -57,8 +60,9 @@ export async function startEdged(
   const cgroupDriver = await detectCgroupDriver(cri, settings, { logger, answers }, signal);
   const edged = scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
   node.onNewNode(() => edged.confirmPods());
-  nodeTroubles = () => ({ pressure: edged.pressure });
-  edged.onPressure(() => node.reportSoon());
+  nodeHealth = () => edged.nodeHealth;
+  devices = () => edged.deviceResources;
+  edged.onNodeHealth(() => node.reportSoon());
   const lease = scope.use(
     NodeLease.start(
       {

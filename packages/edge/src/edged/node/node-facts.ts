@@ -1,6 +1,7 @@
 import type { ContainerImage, NodeAddress, NodeRuntimeHandler, Taint } from "@kedge/kube";
 import type { MachineInfo } from "./machine-info.ts";
 import type { NodePressure } from "./node-conditions.ts";
+import type { RuntimeFeatures } from "../security/runtime-features.ts";
 import type { NodeResources } from "./node-capacity.ts";
 
 /** What the container runtime says of itself; asked for before each report. */
@@ -11,9 +12,12 @@ export interface RuntimeFacts {
   readonly errors: readonly string[];
   readonly images?: readonly ContainerImage[] | undefined;
   readonly handlers?: readonly NodeRuntimeHandler[] | undefined;
+  readonly features?: RuntimeFeatures | undefined;
   /** Absent: nothing runs out. */
   readonly pressure?: NodePressure | undefined;
   readonly volumesInUse?: readonly string[] | undefined;
+  /** What device plugins offer. */
+  readonly devices?: Pick<NodeResources, "capacity" | "allocatable"> | undefined;
 }
 
 /** All that a node's status is made of. */

@@ -60,8 +60,8 @@ export function nodeStatus(present: NodeStatus, facts: StatusFacts, nowMs: numbe
   return {
     ...present,
     addresses: [...facts.addresses],
-    capacity: { ...present.capacity, ...resources.capacity },
-    allocatable: { ...present.allocatable, ...resources.allocatable },
+    capacity: { ...present.capacity, ...resources.capacity, ...runtime.devices?.capacity },
+    allocatable: { ...present.allocatable, ...resources.allocatable, ...runtime.devices?.allocatable },
     nodeInfo: {
       ...machine.system,
       containerRuntimeVersion: runtime.version,
@@ -70,6 +70,7 @@ export function nodeStatus(present: NodeStatus, facts: StatusFacts, nowMs: numbe
     },
     ...(runtime.images !== undefined && { images: [...runtime.images] }),
     ...(runtime.handlers !== undefined && { runtimeHandlers: [...runtime.handlers] }),
+    ...(runtime.features?.supplementalGroupsPolicy === true && { features: { supplementalGroupsPolicy: true } }),
     ...(runtime.volumesInUse !== undefined && { volumesInUse: [...runtime.volumesInUse] }),
     conditions: mergeConditions(present.conditions ?? [], health, kubeTime(nowMs)),
   };

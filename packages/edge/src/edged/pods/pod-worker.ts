@@ -116,6 +116,11 @@ export class PodWorker {
     return isKnown || this.holdsResources;
   }
 
+  /** Whether it may still need what was given to it: it is not over. */
+  get needsDevices(): boolean {
+    return this.#state !== "terminated" && (this.#state === "terminating" || !isTerminal(this.pod.status?.phase));
+  }
+
   knows(id: string): boolean {
     return (
       this.#runtime.containers.some((one) => one.id === id) || this.#runtime.sandboxes.some((one) => one.id === id)
@@ -331,7 +336,7 @@ export class PodWorker {
 
   #report(over: boolean): void {
     if (this.#removed) return; // there is nobody to tell
-    const { statuses, node, clock } = this.#deps;
+    const { statuses, node, clock, devices } = this.#deps;
     const facts = {
       failures: this.#failures,
       messages: this.#messages,
@@ -340,6 +345,7 @@ export class PodWorker {
       hostIPs: node.hostIPs(),
       nowMs: clock.now(),
       verdict: this.#verdict,
+      devices: (container: string) => devices.healthOf(this.uid, container),
       over,
       actuated: this.#resize.actuated,
       resize: this.#resize.conditions(this.#runtime),
@@ -397,6 +403,7 @@ export class PodWorker {
     this.#report(true);
     await this.#deps.volumes.release(this.uid, signal);
     if (this.#deps.cgroups !== undefined) await endCgroup(this.#deps.cgroups, this.uid, this.#deps, signal);
+    await this.#deps.devices.release(this.uid).catch(() => undefined); // told in the log; the next allocation tries again
     this.#deps.images.forget(this.uid);
     this.#deps.round.forget(this.uid);
     this.#state = "terminated";

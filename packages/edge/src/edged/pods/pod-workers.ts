@@ -1,5 +1,5 @@
 import type { RuntimeEvent } from "@kedge/cri";
-import { keyOf, type ObjectKey, type Pod } from "@kedge/kube";
+import { type Container, keyOf, type ObjectKey, type Pod } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
 import type { ProbeMetrics } from "../probes/probe-metrics.ts";
 import { Prober } from "../probes/prober.ts";
@@ -9,7 +9,7 @@ import type { KnownPod } from "../gc/container-gc.ts";
 import { judgeResize } from "../resize/judge-resize.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
-import type { AdmissionFacts } from "./admit-pod.ts";
+import { type AdmissionFacts, isExtendedResource } from "./admit-pod.ts";
 import { KeyedBackoff } from "./keyed-backoff.ts";
 import { PodAdmission } from "./pod-admission.ts";
 import { PodRound } from "./pod-round.ts";
@@ -56,12 +56,17 @@ export class PodWorkers {
       ...deps,
       facts: (pod) => this.#admissionFacts(pod),
       refuse,
-      allocate: async () => {},
-      release: async () => {},
+      allocate: (pod, podSignal) => deps.devices.allocate(pod, podSignal),
+      release: (uid) => deps.devices.release(uid),
       end: (pod, verdict, graceSeconds) => this.endFor(pod.metadata?.uid ?? "", verdict, graceSeconds),
     });
     this.#signal = signal;
     this.#onGone = onGone;
+    deps.devices.listen({
+      onCapacity: (resource) => this.#wakeUsersOf(resource),
+      onHealth: (uids) => uids.forEach((uid) => this.wake(uid)),
+      isActive: (uid) => this.#workers.get(uid)?.needsDevices === true,
+    });
   }
 
   /** What the store holds under this name now; `undefined`: nothing, or nothing of this node's. */
@@ -158,15 +163,28 @@ export class PodWorkers {
   }
 
   #admissionFacts(pod: Pod): AdmissionFacts {
-    const { node, config } = this.#deps;
+    const { node, config, devices } = this.#deps;
     return {
       others: this.#others(pod, (worker) => worker.holdsResources),
-      allocatable: node.allocatable(),
+      allocatable: {
+        ...extendedResources(node.node()?.status?.allocatable), // what others have said that the node has
+        ...node.allocatable(),
+        ...devices.allocatableFor(pod),
+      },
       maxPods: config.maxPods,
       nodeName: node.name,
       node: node.node(),
       allowedUnsafeSysctls: config.allowedUnsafeSysctls,
     };
+  }
+
+  /** A plugin has come, or has devices again: whoever could not start without may try. */
+  #wakeUsersOf(resource: string): void {
+    for (const worker of this.#workers.values()) {
+      const { containers = [], initContainers = [] } = worker.pod.spec ?? {};
+      const asks = ({ resources }: Container) => resources?.limits?.[resource] !== undefined;
+      if ([...containers, ...initContainers].some(asks)) worker.notice();
+    }
   }
 
   #others(pod: Pod, counts: (worker: PodWorker) => boolean): Pod[] {
@@ -183,4 +201,8 @@ export class PodWorkers {
       .catch((error: unknown) => logger.warn({ error: toError(error) }, "shares of the Burstable class not set"))
       .finally(() => (this.#qosUpdate = undefined));
   }
+}
+
+function extendedResources(list: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(list).filter(([resource]) => isExtendedResource(resource)));
 }

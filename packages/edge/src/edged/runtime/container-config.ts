@@ -18,6 +18,7 @@ import { containerDirectory, etcHostsPath } from "../volumes/pod-directory.ts";
 import { containerLogPath } from "./container-logs.ts";
 import { containerAnnotations, containerLabels, TERMINATION_PATH_DEFAULT } from "./kubelet-labels.ts";
 import { resourcesOptions } from "./resources-options.ts";
+import { stopSignalOf } from "./stop-signal.ts";
 
 export interface ContainerFacts {
   readonly image: Image;
@@ -64,6 +65,7 @@ async function build(
     allocatable: node.allocatable(),
     logger: parts.logger,
   });
+  const devices = await parts.devices.prepare(pod, container, signal);
   const imageUser = { uid: image.uid?.value, username: image.username };
   const seccomp = { profileDirectory: join(config.rootDirectory, "seccomp"), runtimeDefault: config.seccompDefault };
   return {
@@ -72,15 +74,18 @@ async function build(
     command: expandArguments(container.command, environment),
     args: expandArguments(container.args, environment),
     workingDir: container.workingDir ?? "",
-    envs: environment.map(({ name, value }) => ({ key: name, value: Buffer.from(value) })),
-    mounts: await mounts(pod, container, podIPs, environment, parts, signal),
-    devices: await parts.volumes.devicesFor(pod, container),
+    // What the pod says itself comes after, and counts.
+    envs: [...devices.environment, ...environment].map(({ name, value }) => ({ key: name, value: Buffer.from(value) })),
+    mounts: [...devices.mounts, ...(await mounts(pod, container, podIPs, environment, parts, signal))],
+    devices: [...devices.devices, ...(await parts.volumes.devicesFor(pod, container))],
+    CDIDevices: devices.cdiDevices,
     labels: containerLabels(pod, container),
-    annotations: containerAnnotations(pod, container, restartCount),
+    annotations: { ...devices.annotations, ...containerAnnotations(pod, container, restartCount) },
     logPath: containerLogPath(container.name, restartCount),
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
+    stopSignal: stopSignalOf(container.lifecycle?.stopSignal),
     linux: {
       resources: linuxResources(pod, container, resourcesOptions(parts)),
       securityContext: {

@@ -18,7 +18,7 @@ import { TEST_IMAGE, type TestContainerd } from "@kedge/testing";
 import type { EdgeMessages, EdgeNotices } from "../src/edge-messages.ts";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "../src/edged/edged-config.ts";
 import type { NodeFacts } from "../src/edged/edged-parts.ts";
-import type { NodePressure } from "../src/edged/node/node-conditions.ts";
+import type { NodeHealth } from "../src/edged/node/node-conditions.ts";
 import { Edged } from "../src/edged/edged.ts";
 
 export const NODE_NAME = "edge-1";
@@ -214,10 +214,11 @@ export const SERVE = "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done";
 export interface TestEdged extends AsyncDisposable {
   readonly meta: TestMeta;
   readonly config: EdgedConfig;
+  /** The one that runs now. @throws when it is stopped. */
+  running(): Edged;
   /** As if the agent had been restarted: state on disk and in the runtime stays. */
   restart(overrides?: Partial<EdgedConfig>): Promise<void>;
-  /** What of the node runs out. */
-  pressure(): NodePressure | undefined;
+  nodeHealth(): NodeHealth | undefined;
   stop(): Promise<void>;
 }
 
@@ -272,7 +273,11 @@ export async function startTestEdged(
     meta,
     config,
     stop,
-    pressure: () => edged?.pressure,
+    running() {
+      if (edged === undefined) throw new Error("Edged is stopped");
+      return edged;
+    },
+    nodeHealth: () => edged?.nodeHealth,
     async restart(overridden = {}) {
       await stop();
       edged = await start({ ...config, ...overridden });

@@ -63,7 +63,7 @@ test(
     assert.equal(target.reason, "TerminationByKubelet");
     await evicted(edged, "modest");
     assert.equal(meta.get("critical")?.status?.phase, "Running");
-    assert.deepEqual(edged.pressure(), { memory: true, disk: false, pid: false });
+    assert.deepEqual(edged.nodeHealth()?.pressure, { memory: true, disk: false, pid: false });
     const events = meta.events.map(({ reason, involvedObject: { kind, name } }) => `${reason} ${kind}/${name}`);
     assert.ok(events.includes("EvictionThresholdMet Node/edge-1"));
     assert.ok(events.includes("Evicted Pod/greedy"));

@@ -6,6 +6,8 @@ import type { LogRotatorConfig } from "./gc/log-rotator.ts";
 import type { ContainerGcPolicy } from "./gc/plan-container-gc.ts";
 import type { ImageGcConfig } from "./images/image-gc.ts";
 import { NodeConfigError } from "./node/check-node-config.ts";
+import { LOGIND_DEFAULTS, type LogindConfig } from "./shutdown/logind-config.ts";
+import { type ShutdownGroup, shutdownGroups } from "./shutdown/plan-shutdown.ts";
 import { quantityValue } from "./resources/quantity.ts";
 
 /** What keeps the node usable: limits, thresholds, and how often to look. */
@@ -19,6 +21,9 @@ export interface HousekeepingConfig {
   readonly images: ImageGcConfig;
   readonly imagesIntervalMs: number;
   readonly logs: LogRotatorConfig;
+  /** From the least important pods to the most; none: pods are not waited for when the machine goes down. */
+  readonly shutdown: readonly ShutdownGroup[];
+  readonly logind: LogindConfig;
 }
 
 /** A kubelet's defaults, but for thresholds: where the configuration has none, nothing is evicted. */
@@ -31,6 +36,8 @@ export const HOUSEKEEPING_DEFAULTS: HousekeepingConfig = {
   images: { highPercent: 85, lowPercent: 80, ageMinMs: 120_000, ageMaxMs: 0, sandboxImage: "" },
   imagesIntervalMs: 300_000,
   logs: { sizeMax: 10 * 1024 * 1024, filesMax: 5, workersMax: 1, intervalMs: 10_000 },
+  shutdown: [],
+  logind: LOGIND_DEFAULTS,
 };
 
 const KUBELET = "modules.edged.tailoredKubeletConfig";
@@ -41,6 +48,9 @@ export function housekeepingConfig(edged: EdgeCoreConfig["modules"]["edged"]): H
   const { imageGCHighThresholdPercent: highPercent, imageGCLowThresholdPercent: lowPercent } = kubelet;
   if (lowPercent > highPercent)
     throw invalid("imageGCLowThresholdPercent", lowPercent, "at most imageGCHighThresholdPercent");
+  const { shutdownGracePeriod, shutdownGracePeriodCriticalPods: critical } = kubelet;
+  if (critical > shutdownGracePeriod)
+    throw invalid("shutdownGracePeriodCriticalPods", `${critical / 1000}s`, "at most shutdownGracePeriod");
   return {
     ...HOUSEKEEPING_DEFAULTS,
     events: { perSecond: kubelet.eventRecordQPS, burst: kubelet.eventBurst },
@@ -76,6 +86,14 @@ export function housekeepingConfig(edged: EdgeCoreConfig["modules"]["edged"]): H
       workersMax: kubelet.containerLogMaxWorkers,
       intervalMs: kubelet.containerLogMonitorInterval,
     },
+    shutdown: shutdownGroups({
+      graceMs: shutdownGracePeriod,
+      criticalGraceMs: critical,
+      byPriority: (kubelet.shutdownGracePeriodByPodPriority ?? []).map((group) => ({
+        priority: group.priority,
+        graceSeconds: group.shutdownGracePeriodSeconds,
+      })),
+    }),
   };
 }
 

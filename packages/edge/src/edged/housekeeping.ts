@@ -8,10 +8,12 @@ import { NodeObserver } from "./eviction/observe-node.ts";
 import { ContainerGc, type KnownPod } from "./gc/container-gc.ts";
 import { LogRotator, type WrittenLog } from "./gc/log-rotator.ts";
 import { ImageGc } from "./images/image-gc.ts";
-import type { NodePressure } from "./node/node-conditions.ts";
+import type { NodeHealth } from "./node/node-conditions.ts";
 import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { kubepodsCgroup, cgroupPath } from "./resources/cgroup-names.ts";
 import { quantityValue } from "./resources/quantity.ts";
+import { NodeShutdown } from "./shutdown/node-shutdown.ts";
+import { watchShutdown } from "./shutdown/watch-shutdown.ts";
 import type { PodVerdict } from "./status/pod-status.ts";
 
 /** What keeping house must know of the node's pods, and do to them. */
@@ -34,6 +36,7 @@ export class Housekeeping {
   readonly #containers: ContainerGc;
   readonly #images: ImageGc;
   readonly #logs: LogRotator;
+  readonly #shutdown: NodeShutdown;
 
   /** @param onNodeChanged the node has other conditions than before. */
   constructor(parts: EdgedParts, pods: HousekeepingPods, onNodeChanged: () => void) {
@@ -67,28 +70,41 @@ export class Housekeeping {
       },
       onChanged: onNodeChanged,
     });
+    this.#shutdown = new NodeShutdown(keeping.shutdown, {
+      clock,
+      logger,
+      events,
+      activePods: () => pods.active().map(({ pod }) => pod),
+      endPod: pods.endFor,
+      onChanged: onNodeChanged,
+    });
   }
 
-  /** What of the node runs out. */
-  get pressure(): NodePressure {
+  /** What of the node runs out, and why it cannot run pods now, in a kubelet's words. */
+  get health(): NodeHealth {
     const { conditions } = this.#eviction;
     return {
-      memory: conditions.has("MemoryPressure"),
-      disk: conditions.has("DiskPressure"),
-      pid: conditions.has("PIDPressure"),
+      pressure: {
+        memory: conditions.has("MemoryPressure"),
+        disk: conditions.has("DiskPressure"),
+        pid: conditions.has("PIDPressure"),
+      },
+      errors: this.#shutdown.isActive ? ["node is shutting down"] : [],
     };
   }
 
   /** Whether the node, as it is now, takes this pod. */
   refuse(pod: Pod): PodVerdict | undefined {
-    return refuseUnderPressure(pod, this.#eviction.conditions);
+    return this.#shutdown.refuse() ?? refuseUnderPressure(pod, this.#eviction.conditions);
   }
 
   /** Works until `signal` aborts, and rejects with its reason then. */
   async run(signal: AbortSignal): Promise<void> {
     const { containersIntervalMs, imagesIntervalMs } = this.#parts.config.housekeeping;
     await abortable(this.#pods.listed, signal);
+    const { shutdown, logind } = this.#parts.config.housekeeping;
     await Promise.all([
+      ...(shutdown.length > 0 ? [watchShutdown(this.#shutdown, logind, this.#parts, signal)] : []),
       this.#eviction.run(signal),
       this.#logs.run(signal),
       this.#regularly("dead containers and files", containersIntervalMs, () => this.#collect(signal), signal),

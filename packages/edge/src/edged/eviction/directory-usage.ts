@@ -1,6 +1,6 @@
 import { lstat, opendir } from "node:fs/promises";
 import { join } from "node:path";
-import { hasCode } from "@kedge/runtime";
+import { hasErrno } from "../has-errno.ts";
 import type { VolumeUsage } from "./pod-usage.ts";
 
 /** Files looked at in one directory tree; a tree with more is said to hold what was counted until then. */
@@ -41,7 +41,7 @@ async function present<T>(found: Promise<T>): Promise<T | undefined> {
   try {
     return await found;
   } catch (error) {
-    if (hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR")) return undefined;
+    if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
   }
 }

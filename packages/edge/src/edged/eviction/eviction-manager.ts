@@ -7,7 +7,7 @@ import { evictionMessage } from "./eviction-message.ts";
 import { type EvictionSignal, type Observations, type PressureCondition, SIGNALS } from "./eviction-signals.ts";
 import type { Threshold } from "./eviction-thresholds.ts";
 import { isRelieved, judgePressure, NO_PRESSURE_YET, type PressureState } from "./judge-pressure.ts";
-import { type ActivePod, type Measure, measurePods } from "./measure-pods.ts";
+import type { ActivePod, Measure } from "./measure-pods.ts";
 import type { NodeObserver } from "./observe-node.ts";
 import type { PodUsage } from "./pod-usage.ts";
 import { rankPods } from "./rank-pods.ts";
@@ -114,6 +114,7 @@ export class EvictionManager {
   ): Promise<boolean> {
     const { parts, observer, activePods } = this.#deps;
     const active = activePods().filter(({ runtime }) => runtime.sandboxes.length > 0); // the others take nothing yet
+    const { measurePods } = await import("./measure-pods.ts"); // most nodes never need to
     const usages = await measurePods(active, measureFor(threshold.signal), parts, signal);
     const usageOf = ({ metadata }: Pod): PodUsage | undefined => usages.get(metadata?.uid ?? "");
     const evictable = active.map(({ pod }) => pod).filter((pod) => !isCriticalPod(pod));
@@ -137,6 +138,7 @@ export class EvictionManager {
     if (limited.length === 0 || beganAtMs < this.#measureAtMs) return false;
     await observer.imageDirectory(signal); // tells whether images are apart
     const measure = { memory: false, disk: true, processes: false };
+    const { measurePods } = await import("./measure-pods.ts"); // most nodes never need to
     const usages = await measurePods(limited, measure, parts, signal);
     const tookMs = parts.clock.monotonic() - beganAtMs;
     this.#measureAtMs = beganAtMs + tookMs / MEASURING_SHARE_MAX;

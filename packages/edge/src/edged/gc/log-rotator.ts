@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
-import { hasCode, isAbort, toError } from "@kedge/runtime";
+import { isAbort, toError } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
+import { hasErrno } from "../has-errno.ts";
 import { PullGate } from "../images/pull-gate.ts";
-import { type LogRotation, rotateLog } from "./rotate-log.ts";
+import type { LogRotation } from "./rotate-log.ts";
 
 export interface LogRotatorConfig extends LogRotation {
   /** `containerLogMaxWorkers`: logs rotated at once. */
@@ -55,7 +56,10 @@ export class LogRotator {
       const size = await sizeOf(logPath);
       // We were stopped between renaming and reopening, or somebody has removed it: its writer must be told.
       if (size === undefined) await reopen();
-      else if (size >= this.#config.sizeMax) await rotateLog(logPath, this.#config, reopen, clock.now(), signal);
+      else if (size >= this.#config.sizeMax) {
+        const { rotateLog } = await import("./rotate-log.ts"); // on many nodes no log ever grows so large
+        await rotateLog(logPath, this.#config, reopen, clock.now(), signal);
+      }
     } catch (error) {
       if (isAbort(error, signal) || signal.aborted) throw error;
       logger.warn({ containerId, logPath, error: toError(error) }, "container log not rotated");
@@ -67,7 +71,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size;
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return undefined;
+    if (hasErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Every check and every test, as `./kedge test` and CI run them. `./kedge test PATTERN` runs the test files whose path
- * contains PATTERN, and no static checks; `--faults` runs the long form of the fault tests. The last line is `N passed, N failed, N skipped`.
+ * contains PATTERN, and no static checks; `--faults` runs the long form of the fault tests, `--long` that of the pod tests. The last line
+ * is `N passed, N failed, N skipped`.
  */
 import { spawn } from "node:child_process";
 import { globSync } from "node:fs";
@@ -9,6 +10,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import type { TestEvent } from "node:test/reporters";
 import { prepareKubeEdge } from "./prepare-kubeedge.ts";
+import { prepareKubelet } from "./prepare-kubelet.ts";
 import { prepareKubernetes } from "./prepare-kubernetes.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -38,10 +40,15 @@ const SUITES = [
 ] as const;
 
 const TEST_FILE_TIMEOUT_MS = 20 * 60_000;
-const LONG_FAULTS_TIMEOUT_MS = 3 * 60 * 60_000;
+const LONG_FORM_TIMEOUT_MS = 3 * 60 * 60_000;
 
-const longFaults = process.argv[2] === "--faults";
-if (longFaults) process.env["KEDGE_FAULTS"] = "long"; // test/faults reads it
+/** By their option: which tests, and the variable in which they find that they are to take their time. */
+const LONG_FORMS: Readonly<Record<string, { pattern: string; variable: string; value: string }>> = {
+  "--faults": { pattern: "test/faults/", variable: "KEDGE_FAULTS", value: "long" },
+  "--long": { pattern: "test/pods/", variable: "KEDGE_LONG", value: "1" },
+};
+const longForm = LONG_FORMS[process.argv[2] ?? ""];
+if (longForm !== undefined) process.env[longForm.variable] = longForm.value;
 
 interface Tally {
   passed: number;
@@ -78,7 +85,7 @@ async function runSuite(files: string[], concurrency: number, tally: Tally): Pro
     files,
     concurrency,
     cwd: root,
-    timeout: longFaults ? LONG_FAULTS_TIMEOUT_MS : TEST_FILE_TIMEOUT_MS,
+    timeout: longForm === undefined ? TEST_FILE_TIMEOUT_MS : LONG_FORM_TIMEOUT_MS,
   });
   const count = (data: Extract<TestEvent, { type: "test:pass" | "test:fail" }>["data"], passed: boolean): void => {
     const isFile = data.nesting === 0 && data.file !== undefined && data.name === data.file;
@@ -104,12 +111,13 @@ async function runSuite(files: string[], concurrency: number, tally: Tally): Pro
   await finished(report);
 }
 
-const pattern = longFaults ? "test/faults/" : process.argv[2];
+const pattern = longForm?.pattern ?? process.argv[2];
 const isWanted = (file: string): boolean => pattern === undefined || file.includes(pattern);
 const tally: Tally = { passed: 0, failed: 0, skipped: 0, notes: [] };
 if (pattern === undefined) for (const check of CHECKS) await runCheck(check, tally);
 console.log(await prepareKubernetes());
 if (globSync("test/interop/*.e2e.ts", { cwd: root }).some(isWanted)) console.log(await prepareKubeEdge());
+if (longForm?.variable === "KEDGE_LONG") console.log(await prepareKubelet());
 for (const suite of SUITES) {
   const files = globSync([...suite.files], { cwd: root })
     .filter(isWanted)

@@ -11,6 +11,9 @@ const WAIT_MS = 30_000;
 const POLL_MS = 50;
 const CGROUPS = "/sys/fs/cgroup";
 
+/** What an edge must know of a cloud to join it. */
+export type JoinedCloud = Pick<TestCloud, "address" | "ports" | "token">;
+
 /** The command that runs an agent with this configuration file. */
 export type EdgeProgram = (configFile: string) => readonly string[];
 
@@ -70,7 +73,7 @@ export class TestEdgeNode implements AsyncDisposable {
   }
 
   /** Starts containerd and the agent, which joins `cloud` with its token. */
-  static async join(cloud: TestCloud, options: EdgeNodeOptions): Promise<TestEdgeNode> {
+  static async join(cloud: JoinedCloud, options: EdgeNodeOptions): Promise<TestEdgeNode> {
     await using scope = new AsyncDisposableStack();
     const { netns, enter } = options;
     const containerd = scope.use(
@@ -86,7 +89,7 @@ export class TestEdgeNode implements AsyncDisposable {
   }
 
   async #writeConfig(
-    cloud: TestCloud,
+    cloud: JoinedCloud,
     options: EdgeNodeOptions,
     ports: { readonly mqtt: number; readonly health: number },
   ): Promise<void> {

@@ -7,9 +7,14 @@ export class FaultLink implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #delayMs = 0;
   #cutAfterBytes = Infinity;
+  #severed = false;
 
   private constructor(targetPort: number) {
     this.#server = createServer((edge) => {
+      if (this.#severed) {
+        edge.resetAndDestroy();
+        return;
+      }
       const cloud = connect(targetPort, "127.0.0.1");
       for (const [from, to] of [
         [edge, cloud],
@@ -51,6 +56,16 @@ export class FaultLink implements AsyncDisposable {
   /** Once this many more bytes were carried all connections break, wherever a frame stands. */
   cutAfter(bytes: number): void {
     this.#cutAfterBytes = bytes;
+  }
+
+  /** Nobody gets through until {@link mend}. */
+  sever(): void {
+    this.#severed = true;
+    this.#reset();
+  }
+
+  mend(): void {
+    this.#severed = false;
   }
 
   /** Each way. */

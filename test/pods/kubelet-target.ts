@@ -93,6 +93,9 @@ export async function startKubelet(nodeName: string): Promise<PodTarget> {
     podLogs,
     manifests,
     rootDirectory,
+    get agentPid() {
+      return agent.pid;
+    },
     async restartAgent() {
       await agent.kill();
       agent = start();

@@ -6,6 +6,8 @@ import { ContainerState, PodSandboxState } from "@kedge/cri";
 import { type Event, NAMESPACES, type ObjectKey, type Pod, PODS, SERVICE_ACCOUNTS } from "@kedge/kube";
 import { hasCode } from "@kedge/runtime";
 import { waitForObject } from "../e2e/wait-for-object.ts";
+import { signalContainer } from "./container-processes.ts";
+import { CGROUPS, podCgroup, QOS_CLASSES, type QosClass } from "./pod-cgroups.ts";
 import type { Fixtures, PodTemplate } from "./pod-case.ts";
 import type { PodDigest } from "./pod-digest.ts";
 import { type Expected, mismatch } from "./mismatch.ts";
@@ -14,7 +16,6 @@ import type { PodTarget } from "./pod-target.ts";
 
 const POLL_MS = 50;
 const GONE_MS = 45_000;
-const CGROUPS = "/sys/fs/cgroup";
 /** A static pod's uid at the node; its mirror in the API has another. */
 const STATIC_UID = "kubernetes.io/config.hash";
 
@@ -34,6 +35,7 @@ export class PodRun {
   readonly #recorder: PodRecorder;
   #pod: Pod | undefined;
   #file: string | undefined;
+  readonly #beside: ObjectKey[] = [];
 
   constructor(target: PodTarget, recorder: PodRecorder, fixtures: Fixtures, namespace: string, signal: AbortSignal) {
     this.target = target;
@@ -79,14 +81,26 @@ export class PodRun {
     await waitForObject(kube, SERVICE_ACCOUNTS, { namespace: this.namespace, name: "default" }, Boolean);
   }
 
-  async create({ metadata, spec }: PodTemplate): Promise<void> {
-    const pod: Pod = {
+  async create(template: PodTemplate): Promise<void> {
+    this.#pod = await this.target.kube.create(PODS, this.#inCluster(template), this.signal);
+  }
+
+  /** Another pod, which goes with the case. Resolves once it runs. */
+  async createBeside(template: PodTemplate): Promise<void> {
+    const { metadata } = await this.target.kube.create(PODS, this.#inCluster(template), this.signal);
+    const { name = "", uid = "" } = metadata ?? {};
+    this.#beside.push({ namespace: this.namespace, name });
+    const running = () => this.#recorder.of(uid).object?.status?.phase === "Running" || undefined;
+    await this.#recorder.until(running, () => `too late: ${name} does not run`, this.signal);
+  }
+
+  #inCluster({ metadata, spec }: PodTemplate): Pod {
+    return {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name: "pod", ...metadata, namespace: this.namespace },
       spec: { nodeName: this.target.nodeName, ...spec },
     };
-    this.#pod = await this.target.kube.create(PODS, pod, this.signal);
   }
 
   /** As a static pod: a file at the node. Resolves once the API shows it. */
@@ -168,9 +182,8 @@ export class PodRun {
       .join("");
   }
 
-  /** The pod's cgroup below a hierarchy's mount point. */
-  cgroup(qos: "guaranteed" | "burstable" | "besteffort"): string {
-    return join(this.target.cgroup, "kubepods", qos === "guaranteed" ? "" : qos, `pod${this.nodeUid}`);
+  cgroup(qos: QosClass): string {
+    return podCgroup(this.target.cgroup, qos, this.nodeUid);
   }
 
   /** A value of a cgroup, such as `cpu`, `…/kubepods/burstable`, `cpu.shares`. */
@@ -178,16 +191,10 @@ export class PodRun {
     return (await readFile(join(CGROUPS, controller, cgroup, file), "utf8")).trim();
   }
 
-  /** Sends a signal to a container's first process, as the kernel or a person at the node might. */
   async killContainer(container: string, signal: NodeJS.Signals): Promise<void> {
     const id = await this.containerId(container);
-    for (const qos of ["guaranteed", "burstable", "besteffort"] as const) {
-      const file = join(CGROUPS, "pids", this.cgroup(qos), id, "cgroup.procs");
-      const pids = await readFile(file, "utf8").catch(() => "");
-      const [first] = pids.split("\n");
-      if (first !== undefined && first !== "") return void process.kill(Number(first), signal);
-    }
-    throw new Error(`no process of container ${container}`);
+    const found = await signalContainer(this.target, this.nodeUid, id, signal);
+    if (!found) throw new Error(`no process of container ${container}`);
   }
 
   async delete(graceSeconds?: number): Promise<void> {
@@ -211,7 +218,7 @@ export class PodRun {
       if (sandboxes.some(({ state }) => state === PodSandboxState.SANDBOX_READY)) return "its sandbox is left";
       const folders = await readdir(join(rootDirectory, "pods")).catch((): string[] => []);
       if (folders.includes(this.nodeUid)) return "its folder is left";
-      for (const qos of ["guaranteed", "burstable", "besteffort"] as const)
+      for (const qos of QOS_CLASSES)
         if (existsSync(join(CGROUPS, "memory", this.cgroup(qos)))) return "its cgroup is left";
       return undefined;
     });
@@ -222,6 +229,7 @@ export class PodRun {
     if (this.#pod === undefined) return;
     const { kube } = this.target;
     const signal = AbortSignal.timeout(GONE_MS);
+    for (const key of this.#beside) await kube.delete(PODS, key, signal).catch(ignoreNotFound);
     if (this.#file !== undefined) await rm(this.#file, { force: true });
     else await kube.delete(PODS, this.key, signal).catch(ignoreNotFound);
     await this.gone(signal);

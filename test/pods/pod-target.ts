@@ -15,6 +15,8 @@ export interface PodTarget extends AsyncDisposable {
   readonly manifests: string;
   /** Holds `pods/UID`. */
   readonly rootDirectory: string;
+  /** Of the agent. */
+  readonly agentPid: number | undefined;
   /** SIGKILL and a new start. */
   restartAgent(): Promise<void>;
   logTail(): string;

@@ -28,6 +28,7 @@ export function lasting({ script, ...rest }: ContainerTemplate = {}, spec: Parti
   return { spec: { ...BASICS, containers: [main], ...spec } };
 }
 
+/** A pod of these containers. */
 export function podOf(containers: readonly ContainerTemplate[], spec: Partial<PodSpec> = {}): PodTemplate {
   return { spec: { ...BASICS, containers: containers.map(container), ...spec } };
 }

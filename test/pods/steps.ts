@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type KubeObject, type ObjectKey, type Pod, PODS, type ResourceType } from "@kedge/kube";
+import type { QosClass } from "./pod-cgroups.ts";
 import type { Given, Step } from "./pod-case.ts";
 import type { ContainerDigest, PodDigest } from "./pod-digest.ts";
 import { type Expected, mismatch } from "./mismatch.ts";
@@ -132,7 +133,7 @@ export const kills =
 /** A value of the pod's cgroup, or of the one above it that all pods of its QoS class share. */
 export const cgroupHas =
   (
-    qos: "guaranteed" | "burstable" | "besteffort",
+    qos: QosClass,
     controller: string,
     file: string,
     expected: string | RegExp | ((value: string) => boolean),

@@ -37,3 +37,9 @@ export const THEMES: readonly PodTheme[] = [
   STATIC_PODS,
   AGENT_RESTARTS,
 ];
+
+/** What is enough to see that it does not depend on the control plane. */
+export const CORE_THEMES: readonly PodTheme[] = THEMES.map(({ name, cases }) => ({
+  name,
+  cases: cases.filter(({ core }) => core === true),
+}));

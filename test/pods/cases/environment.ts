@@ -11,6 +11,8 @@ const fromConfigMap = (name: string, key: string, optional?: boolean): EnvVarSou
 const fromSecret = (name: string, key: string): EnvVarSource => ({ secretKeyRef: { name, key } });
 const fromField = (fieldPath: string): EnvVarSource => ({ fieldRef: { fieldPath } });
 
+const NO_SERVICES = "An edge node knows no Services: like KubeEdge's, it has no way to their virtual addresses.";
+
 export const ENVIRONMENT: PodTheme = {
   name: "environment",
   cases: [
@@ -295,6 +297,13 @@ export const ENVIRONMENT: PodTheme = {
           )(run);
         },
       ],
+      differs: {
+        why: NO_SERVICES,
+        steps: [
+          isReady(),
+          shows('echo "${WEB_SERVER_SERVICE_HOST-unset}|${KUBERNETES_SERVICE_HOST-unset}"', "unset|unset"),
+        ],
+      },
     },
     {
       name: "enableServiceLinks: false leaves out services, but for the API server",
@@ -304,6 +313,7 @@ export const ENVIRONMENT: PodTheme = {
         { enableServiceLinks: false },
       ),
       steps: [succeeds(), prints("unset|10.0.0.1\n")],
+      differs: { why: NO_SERVICES, steps: [succeeds(), prints("unset|\n")] },
     },
     {
       name: "HOSTNAME and PATH are there",

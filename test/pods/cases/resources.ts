@@ -1,4 +1,4 @@
-import type { ResourceRequirements } from "@kedge/kube";
+import { NODES, type ResourceRequirements } from "@kedge/kube";
 import type { PodTheme } from "../pod-case.ts";
 import { container, lasting, podOf, SERVE } from "../pods.ts";
 import { becomes, cgroupHas, cgroupShows, changesPod, isReady, objectHas, shows, warning } from "../steps.ts";
@@ -230,15 +230,21 @@ export const RESIZE: PodTheme = {
       timeoutSeconds: 90,
     },
     {
-      name: "what the node does not have is told as infeasible, and nothing changes",
+      name: "what the node does not have left is deferred, and nothing changes",
+      alone: true,
       pod: withResources(BURSTABLE),
       steps: [
         isReady(),
-        changesPod(
-          { spec: { containers: [{ name: "main", resources: { requests: { cpu: "900" }, limits: { cpu: "900" } } }] } },
-          "resize",
-        ),
-        becomes({ conditions: { PodResizePending: "True Infeasible" } }),
+        async (run) => {
+          const { cpu = "0" } =
+            (await run.target.kube.get(NODES, { name: run.target.nodeName }, run.signal)).status?.allocatable ?? {};
+          const most = cpu.endsWith("m") ? Number.parseInt(cpu, 10) : Number(cpu) * 1000;
+          const other = { metadata: { name: "other" }, ...withResources({ requests: { cpu: `${most - 600}m` } }) };
+          await run.createBeside(other);
+          const resources = { requests: { cpu: `${most - 500}m` }, limits: { cpu: `${most}m` } };
+          await changesPod({ spec: { containers: [{ name: "main", resources }] } }, "resize")(run);
+        },
+        becomes({ conditions: { PodResizePending: "True Deferred" } }),
         cgroupShows("cpu", "cpu.shares", "204"),
       ],
       timeoutSeconds: 90,

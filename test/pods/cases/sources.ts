@@ -138,7 +138,7 @@ export const EPHEMERAL_CONTAINERS: PodTheme = {
       pod: lasting({ script: "sleep 7777 &" }),
       steps: [
         isReady(),
-        debugs({ command: ["sh", "-c", `ps | grep -c '[s]leep 7777'; ${SERVE}`], targetContainerName: "main" }),
+        debugs({ command: ["sh", "-c", `ps | grep -c '[s]leep 7777$'; ${SERVE}`], targetContainerName: "main" }),
         becomes({ ephemeralContainers: { debug: { state: "running" } } }),
         prints("1\n", { container: "debug" }),
       ],

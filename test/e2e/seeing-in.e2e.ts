@@ -133,7 +133,9 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
         });
 
         test("kubectl exec -it: a terminal of the caller's size", { ...STEP_MS, skip: missingScript() }, async () => {
-          const command = `stty rows 40 cols 100; exec "$KUBECTL" ${exec("-it", "--", "stty", "size").join(" ")}`;
+          // The size comes once the command runs already.
+          const inside = "'until stty size 2>/dev/null | grep -q 100; do sleep 0.1; done; stty size'";
+          const command = `stty rows 40 cols 100; exec "$KUBECTL" ${exec("-it", "--", "sh", "-c", inside).join(" ")}`;
           assert.match(await kubectl.inTerminal(command, env), /40 100/);
         });
 

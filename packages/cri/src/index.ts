@@ -30,6 +30,7 @@ export {
   Protocol,
   type RuntimeStatus,
   SecurityProfile_ProfileType as SecurityProfileType,
+  Signal,
   SupplementalGroupsPolicy,
 } from "./generated/runtime/v1/api_pb.js";
 export { BUSYBOX_PATH, busyboxImage, pauseImage } from "./busybox-images.ts";

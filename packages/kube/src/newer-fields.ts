@@ -19,6 +19,8 @@ declare module "kubernetes-types/core/v1.js" {
     /** How the devices are that the container has, by resource. */
     allocatedResourcesStatus?: { name: string; resources?: { resourceID: string; health?: string }[] }[];
     stopSignal?: string;
+    /** As whom it runs. */
+    user?: { linux?: { uid: number; gid: number; supplementalGroups?: number[] } };
   }
   interface PodSpec {
     /** What all containers may use together. */

@@ -19,6 +19,7 @@ import { containerLogPath } from "./container-logs.ts";
 import { containerAnnotations, containerLabels, TERMINATION_PATH_DEFAULT } from "./kubelet-labels.ts";
 import { resourcesOptions } from "./resources-options.ts";
 import { stopSignalOf } from "./stop-signal.ts";
+import { stopSignalOf } from "./stop-signal.ts";
 
 export interface ContainerFacts {
   readonly image: Image;
@@ -85,6 +86,7 @@ async function build(
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
+    stopSignal: stopSignalOf(container.lifecycle?.stopSignal),
     stopSignal: stopSignalOf(container.lifecycle?.stopSignal),
     linux: {
       resources: linuxResources(pod, container, resourcesOptions(parts)),

@@ -23,6 +23,7 @@ import {
   TERMINATION_POLICY_ANNOTATION,
 } from "./kubelet-labels.ts";
 import type { RuntimeContainer, RuntimePod, RuntimeSandbox } from "./runtime-pod.ts";
+import { stopSignalName } from "./stop-signal.ts";
 
 const NS_PER_MS = 1_000_000n;
 
@@ -121,6 +122,8 @@ function toRuntimeContainer(status: ContainerStatus, sandboxId: string): Runtime
     gracePeriodSeconds: parseCount(grace),
     preStop: parseNote<LifecycleHandler>(annotations[PRE_STOP_ANNOTATION]),
     ports: parseNote<ContainerPort[]>(annotations[PORTS_ANNOTATION]) ?? [],
+    stopSignal: stopSignalName(status.stopSignal),
+    user: userOf(status),
   };
 }
 
@@ -136,6 +139,13 @@ export function podOf(
 
 function toMs(nanoseconds: bigint): number {
   return nanoseconds <= 0n ? 0 : Number(nanoseconds / NS_PER_MS);
+}
+
+/** `undefined`: this runtime does not say. */
+function userOf({ user }: ContainerStatus): RuntimeContainer["user"] {
+  if (user?.linux === undefined) return undefined;
+  const { uid, gid, supplementalGroups } = user.linux;
+  return { uid: Number(uid), gid: Number(gid), supplementalGroups: supplementalGroups.map(Number) };
 }
 
 /** What a kubelet, or we, wrote on the container; whoever else may write there is root. */

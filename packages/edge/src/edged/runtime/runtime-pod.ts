@@ -46,6 +46,9 @@ export interface RuntimeContainer {
   /** Written on it when it was made, for the time when its pod's object is gone. */
   readonly preStop?: LifecycleHandler | undefined;
   readonly ports?: ContainerPort[];
+  /** Where the runtime says what it sends to end it, and as whom it runs. */
+  readonly stopSignal?: string | undefined;
+  readonly user?: { readonly uid: number; readonly gid: number; readonly supplementalGroups: number[] } | undefined;
 }
 
 export const emptyRuntimePod = (uid: string, namespace: string, name: string): RuntimePod => ({

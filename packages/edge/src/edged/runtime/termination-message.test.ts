@@ -24,9 +24,25 @@ describe("a container's last words", () => {
       terminationMessagePolicy: "FallbackToLogsOnError",
     });
 
-  test("are what it wrote, cut to their maximum", async () => {
-    const path = await say("file", "x".repeat(MESSAGE_BYTES_MAX + 1));
-    assert.equal((await terminationMessage(ended(path, ""))).length, MESSAGE_BYTES_MAX);
+  test("are the end of what it wrote, cut to their maximum", async () => {
+    const path = await say("file", `first${"x".repeat(MESSAGE_BYTES_MAX)}last`);
+    const message = await terminationMessage(ended(path, ""));
+    assert.deepEqual([message.length, message.slice(0, 5), message.slice(-5)], [MESSAGE_BYTES_MAX, "xxxxx", "xlast"]);
+  });
+
+  test("are the end of one endless line, which its runtime cut in parts", async () => {
+    const part = "z".repeat(16 * 1024);
+    const log = await say("parts", line(part, "P") + line(part, "P") + line(`${"y".repeat(3000)}end`));
+    const message = await terminationMessage(ended(undefined, log));
+    assert.deepEqual([message.length, message.slice(-6)], [2048, "yyend\n"]);
+    const cut = await say("cut", line("early") + line(part, "P") + line("end"));
+    assert.match(await terminationMessage(ended(undefined, cut)), /^z+end\n$/);
+  });
+
+  test("are not looked for in the log of a container that never ran", async () => {
+    const log = await say("never", line("of an earlier run"));
+    const never = { ...ended(undefined, log, 128), reason: "StartError" };
+    assert.equal(await terminationMessage(never), "");
   });
 
   test("are the end of its log, if it failed and wrote none", async () => {

@@ -124,6 +124,8 @@ function withRecord(
     imageID: record.imageRef,
     containerID: `containerd://${record.id}`,
     ...mountsOf(container),
+    ...(record.user !== undefined && { user: { linux: record.user } }),
+    ...(record.stopSignal !== undefined && { stopSignal: record.stopSignal }),
   };
   if (record.state !== "unknown") return status;
   if (before?.state?.running === undefined) return { ...status, state: { waiting: {} } };

@@ -217,3 +217,46 @@ describe("mounts in a container's status", () => {
     assert.deepEqual(status(runtime([record("app", "running")]))?.volumeMounts, expected);
   });
 });
+
+describe("a pod that is over", () => {
+  const over = { over: true };
+  const stopped = (records: RuntimePod["containers"]) => runtime(records, [sandbox({ ready: false })]);
+  const reasons = ({ initContainerStatuses = [], containerStatuses = [] }: PodStatus) =>
+    [...initContainerStatuses, ...containerStatuses].map(({ state }) => state?.terminated?.reason ?? "waits");
+
+  test("whose container never began counts as failed, and so does the container", () => {
+    const status = next(pod(), runtime([], []), undefined, over);
+    assert.deepEqual([status.phase, ...reasons(status)], ["Failed", "ContainerStatusUnknown"]);
+    assert.equal(containerOf(status)?.state?.terminated?.exitCode, 137);
+  });
+  test("in its init containers: those after wait for ever", () => {
+    const spec = { initContainers: [container("one"), container("two")] };
+    const status = next(pod(spec), stopped([record("one", "exited", { exitCode: 1 })]), undefined, over);
+    assert.deepEqual([status.phase, ...reasons(status)], ["Failed", "Error", "waits", "waits"]);
+  });
+  test("after its init containers: who has not said how it ended never will", () => {
+    const spec = { initContainers: [container("one")], containers: [container("app"), container("b")] };
+    const records = [record("app", "exited"), record("one", "exited")];
+    const status = next(pod(spec), stopped(records), undefined, over);
+    assert.deepEqual(reasons(status), ["Completed", "Completed", "ContainerStatusUnknown"]);
+    assert.equal(status.initContainerStatuses?.[0]?.ready, true);
+  });
+});
+
+describe("addresses", () => {
+  const ipsOf = (ips: string[], hostIPs: string[]) =>
+    next(pod(), runtime([], [sandbox({ ips })]), undefined, { hostIPs }).podIPs?.map(({ ip }) => ip);
+  test("the node's family comes first, one of each", () => {
+    assert.deepEqual(ipsOf(["fd00::2", "10.0.0.2", "10.0.0.3"], ["192.0.2.1"]), ["10.0.0.2", "fd00::2"]);
+    assert.deepEqual(ipsOf(["10.0.0.2", "fd00::2"], ["2001:db8::1"]), ["fd00::2", "10.0.0.2"]);
+    assert.deepEqual(ipsOf(["fd00::2"], ["192.0.2.1"]), ["fd00::2"]);
+  });
+});
+
+describe("what newer runtimes tell of a container", () => {
+  test("stands in its status", () => {
+    const user = { uid: 1000, gid: 2000, supplementalGroups: [2000, 3000] };
+    const status = containerOf(next(pod(), runtime([record("app", "running", { user, stopSignal: "SIGUSR1" })])));
+    assert.deepEqual([status?.user, status?.stopSignal], [{ linux: user }, "SIGUSR1"]);
+  });
+});

@@ -4,9 +4,11 @@ import { containersToReset, mayRestartAll, restartsAll } from "../pods/restart-p
 import { qosClassOf } from "../resources/qos-class.ts";
 import { isStopped, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { type ContainerFacts, containerStatuses } from "./container-statuses.ts";
+import { endContainers } from "./end-of-containers.ts";
 import { TERMINATED_BY_US } from "./foreign-conditions.ts";
 import { toTime } from "./kube-time.ts";
 import { OWN_CONDITIONS, podConditions } from "./pod-conditions.ts";
+import { podIPsOf } from "./pod-ips.ts";
 import { podPhase } from "./pod-phase.ts";
 
 /** Why a pod ended, or never began, whatever its containers did: `DeadlineExceeded`, `NodePorts`, … */
@@ -48,9 +50,9 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   }
   const ephemeral = containerStatuses(pod, runtime, "ephemeral", facts);
   const initialized = isInitialized(pod, runtime) || (runtime.sandboxes.length === 0 && wasInitialized(before));
-  if (facts.over) for (const status of [...init, ...regular, ...ephemeral]) endOf(status);
 
   let phase = podPhase(pod, { init, regular, initialized, over: facts.over });
+  if (facts.over) endContainers(pod, init, regular, ephemeral);
   if (before.phase === "Succeeded" || before.phase === "Failed") phase = before.phase; // there is no way back
   else if (facts.verdict !== undefined) phase = facts.verdict.phase;
   else if (facts.over && !isTerminal(phase)) phase = "Failed"; // deleted before it came to an end by itself
@@ -62,14 +64,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   const [sandbox] = runtime.sandboxes;
   const hostNetwork = pod.spec?.hostNetwork === true;
   const sandboxReady = sandbox?.ready === true && (hostNetwork || sandbox.ips.length > 0) && !facts.over;
-  const fresh = sandbox?.ready === true ? sandbox.ips : [];
-  const podIPs = hostNetwork
-    ? sandbox === undefined
-      ? []
-      : facts.hostIPs
-    : fresh.length > 0
-      ? fresh
-      : (before.podIPs ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+  const podIPs = podIPsOf(pod, runtime, facts.hostIPs);
   const now = toTime(facts.nowMs);
   const restartingAll = mayRestartAll(pod)
     ? restartsAll(pod, runtime) && containersToReset(pod, runtime).length > 0
@@ -110,21 +105,4 @@ function otherConditions({ conditions = [] }: PodStatus, verdict: PodVerdict | u
   const { message } = verdict;
   const ours = known ?? { type, status: "True", reason: TERMINATED_BY_US, message, lastTransitionTime: now };
   return [...foreign.filter((condition) => condition.type !== type), ours];
-}
-
-/** A container of which all that is known is that it ran. */
-function endOf(status: ContainerStatus): void {
-  status.ready = false;
-  status.started = false;
-  if (status.state?.terminated !== undefined) return;
-  const ran = status.state?.running !== undefined || status.containerID !== undefined;
-  const ended = status.lastState?.terminated;
-  if (!ran && ended === undefined) return; // it never began
-  if (!ran && ended !== undefined) {
-    status.state = { terminated: ended };
-    status.lastState = {};
-    return;
-  }
-  const message = "The container could not be located when the pod was terminated";
-  status.state = { terminated: { exitCode: 137, reason: "ContainerStatusUnknown", message } };
 }

@@ -89,6 +89,7 @@ const FOREIGN: Readonly<Record<string, (theirs: Pod) => { resource: string; cont
   "query persistentvolumeclaim": () => [{ resource: "default/persistentvolumeclaim/foreign", content: null }],
   "query volumeattachment": () => [{ resource: "default/volumeattachment/foreign", content: null }],
   "query csidriver": () => [],
+  "query runtimeclass": () => [],
   "insert csinode": () => [{ resource: `null/csinode/${OTHER}`, content: { spec: { drivers: [] } } }],
   "update csinode": () => [{ resource: `null/csinode/${OTHER}`, content: { spec: { drivers: [] } } }],
   "query serviceaccounttoken": ({ metadata }) => [

@@ -29,6 +29,7 @@ export {
   type PodSandboxStatus,
   Protocol,
   type RuntimeStatus,
+  type StatusResponse as RuntimeStatusAnswer,
   SecurityProfile_ProfileType as SecurityProfileType,
   Signal,
   SupplementalGroupsPolicy,

@@ -8,6 +8,7 @@ import {
   type PodSandbox,
   type PodSandboxStatus,
   type RuntimeStatus,
+  type StatusResponse as RuntimeStatusAnswer,
   RuntimeService as Rpc,
   type VersionResponse,
 } from "./generated/runtime/v1/api_pb.js";
@@ -39,6 +40,11 @@ export class RuntimeService {
   async status(signal: AbortSignal): Promise<RuntimeStatus | undefined> {
     const { status } = await this.#channel.callUnary(method.status, {}, this.#timeoutMs, signal);
     return status;
+  }
+
+  /** As {@link status}, with what the runtime can do. */
+  statusAnswer(signal: AbortSignal): Promise<RuntimeStatusAnswer> {
+    return this.#channel.callUnary(method.status, {}, this.#timeoutMs, signal);
   }
 
   /** What the runtime tells of itself beyond the protocol, by name, mostly as JSON: containerd's `config` is its own. */

@@ -12,6 +12,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  RuntimeClass,
   Secret,
   TokenRequest,
   VolumeAttachment,
@@ -53,6 +54,8 @@ export type EdgeMessages = {
   "meta/getVolumeAttachment": { request: { name: string }; reply: VolumeAttachment | undefined };
   /** @throws `NotSupported`: the cloud is a stock one. */
   "meta/getCsiDriver": { request: { name: string }; reply: CSIDriver | undefined };
+  /** @throws `NotSupported`: the cloud is a stock one. `NotConnected`, `Timeout` */
+  "meta/getRuntimeClass": { request: { name: string }; reply: RuntimeClass | undefined };
   /**
    * Makes the node's CSINode list these drivers; `partial`: besides those that it lists.
    *

@@ -11,6 +11,7 @@ import {
   type Pod,
   POD_STATUS_PATCH_SCHEMA,
   type PodSpec,
+  type RuntimeClass,
   type Secret,
 } from "@kedge/kube";
 import { type Clock, type Logger, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
@@ -30,6 +31,7 @@ export class TestMeta {
   readonly pods = new Map<string, Pod>();
   readonly configMaps = new Map<string, ConfigMap>();
   readonly secrets = new Map<string, Secret>();
+  readonly runtimeClasses = new Map<string, RuntimeClass>();
   readonly events: Event[] = [];
   readonly patches: { readonly key: ObjectKey; readonly patch: string }[] = [];
   readonly deletions: ObjectKey[] = [];
@@ -48,6 +50,7 @@ export class TestMeta {
     bus.handle("meta/getPod", (key) => this.pods.get(text(key)));
     bus.handle("meta/getConfigMap", (key) => this.configMaps.get(text(key)));
     bus.handle("meta/getSecret", (key) => this.secrets.get(text(key)));
+    bus.handle("meta/getRuntimeClass", ({ name }) => this.runtimeClasses.get(name));
     bus.handle("meta/sendEvent", ({ event }) => this.#tell(() => this.events.push(event)));
     bus.handle("meta/patchPodStatus", ({ key, patch }) => this.#patch(key, patch));
     bus.handle("meta/createPod", (pod) => {

@@ -17,6 +17,7 @@ import type {
   ServiceAccount,
 } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
+import type { RuntimeClass } from "kubernetes-types/node/v1.js";
 import type { CSIDriver, CSINode, StorageClass, VolumeAttachment } from "kubernetes-types/storage/v1.js";
 import type { KubeObject, ResourceType } from "./kube-object.ts";
 
@@ -60,6 +61,7 @@ export const VOLUME_ATTACHMENTS = type<VolumeAttachment>(
   "volumeattachments",
   false,
 );
+export const RUNTIME_CLASSES = type<RuntimeClass>("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", false);
 export const CSI_DRIVERS = type<CSIDriver>("storage.k8s.io", "v1", "CSIDriver", "csidrivers", false);
 export const CSI_NODES = type<CSINode>("storage.k8s.io", "v1", "CSINode", "csinodes", false);
 export const STORAGE_CLASSES = type<StorageClass>("storage.k8s.io", "v1", "StorageClass", "storageclasses", false);

@@ -94,6 +94,8 @@ export type QueriedType =
   | "volumeattachment"
   /** Only of a cloud of ours. */
   | "csidriver"
+  /** Likewise. */
+  | "runtimeclass"
   | "certificatesigningrequest";
 
 const SENT_WITH_DEFAULT_NAMESPACE: ReadonlySet<string> = new Set(["volumeattachment", "certificatesigningrequest"]);

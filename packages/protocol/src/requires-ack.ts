@@ -11,6 +11,7 @@ const ANSWERED_TYPES: ReadonlySet<string> = new Set([
   "podstatus",
   "certificatesigningrequest",
   "csidriver",
+  "runtimeclass",
   "csinode",
 ]);
 

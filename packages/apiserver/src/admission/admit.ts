@@ -8,6 +8,7 @@ import { addDefaultTolerations } from "./default-tolerations.ts";
 import { addDefaultServiceAccount, checkNamespaceDeletion, checkNamespaceOpen } from "./namespace-lifecycle.ts";
 import { checkEscalation } from "./rbac-escalation.ts";
 import { setPodPriority } from "./pod-priority.ts";
+import { setPodRuntimeClass } from "./pod-runtime-class.ts";
 import { setPodServiceAccount } from "./pod-service-account.ts";
 import { allocateServiceAddresses } from "./service-addresses.ts";
 import { protectInUse, setDefaultStorageClass } from "./storage-admission.ts";
@@ -31,6 +32,7 @@ export function admitCreate(admission: Admission): void {
       setPodServiceAccount(admission, object as Pod);
       setPodPriority(admission, object as Pod);
       addDefaultTolerations(object as Pod);
+      setPodRuntimeClass(admission, object as Pod);
       break;
     case "services":
       allocateServiceAddresses(admission, object as Service);

@@ -36,6 +36,13 @@ const debug = (name: string, containers: object[], more: Partial<Exchange> = {})
   ...more,
 });
 
+const classed = (name: string, spec: object) => ({
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name },
+  spec: { ...pod.spec, ...spec },
+});
+
 /** Parts of a running pod that have subresources of their own. */
 export const POD_EXCHANGES: readonly Exchange[] = [
   {
@@ -81,5 +88,49 @@ export const POD_EXCHANGES: readonly Exchange[] = [
     statusOnly: true,
   }),
   debug("with resources", [{ name: "res", image: "busybox", resources: of("1", "1Gi") }], { statusOnly: true }),
+  {
+    name: "a runtime class",
+    method: "POST",
+    path: "/apis/node.k8s.io/v1/runtimeclasses",
+    body: {
+      metadata: { name: "sandboxed" },
+      handler: "runsc",
+      overhead: { podFixed: { cpu: "250m", memory: "64Mi" } },
+      scheduling: {
+        nodeSelector: { sandboxed: "yes" },
+        tolerations: [{ key: "sandboxed", operator: "Exists", effect: "NoSchedule" }],
+      },
+    },
+  },
+  {
+    name: "a pod of it",
+    method: "POST",
+    path: `${NS}/pods`,
+    body: classed("of-class", { runtimeClassName: "sandboxed", nodeSelector: { a: "b" } }),
+  },
+  {
+    name: "a pod of none that there is",
+    method: "POST",
+    path: `${NS}/pods`,
+    body: classed("no-class", { runtimeClassName: "nope" }),
+  },
+  {
+    name: "a pod with another overhead",
+    method: "POST",
+    path: `${NS}/pods`,
+    body: classed("over", { runtimeClassName: "sandboxed", overhead: { cpu: "1" } }),
+  },
+  {
+    name: "a pod with an overhead of its own",
+    method: "POST",
+    path: `${NS}/pods`,
+    body: classed("own", { overhead: { cpu: "1" } }),
+  },
+  {
+    name: "a pod for other nodes",
+    method: "POST",
+    path: `${NS}/pods`,
+    body: classed("other", { runtimeClassName: "sandboxed", nodeSelector: { sandboxed: "no" } }),
+  },
   { name: "the pod after all that", method: "GET", path: `${NS}/pods/p` },
 ];

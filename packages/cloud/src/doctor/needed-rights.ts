@@ -25,6 +25,7 @@ export const NEEDED_RIGHTS: readonly NeededRight[] = [
   { group: "", resource: "namespaces", verbs: ["create"] },
   { group: "storage.k8s.io", resource: "volumeattachments", verbs: ["get"] },
   { group: "storage.k8s.io", resource: "csidrivers", verbs: ["get"] },
+  { group: "node.k8s.io", resource: "runtimeclasses", verbs: ["get"] },
   { group: "storage.k8s.io", resource: "csinodes", verbs: ["get", "create", "update"] },
   { group: "certificates.k8s.io", resource: "certificatesigningrequests", verbs: ["create", "get"] },
   { group: "authentication.k8s.io", resource: "tokenreviews", verbs: ["create"] },

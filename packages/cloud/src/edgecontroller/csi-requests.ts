@@ -1,4 +1,12 @@
-import { CSI_DRIVERS, CSI_NODES, type CSINode, type CSINodeDriver, KubeApiError, NODES } from "@kedge/kube";
+import {
+  CSI_DRIVERS,
+  CSI_NODES,
+  type CSINode,
+  type CSINodeDriver,
+  KubeApiError,
+  NODES,
+  RUNTIME_CLASSES,
+} from "@kedge/kube";
 import { isDeepStrictEqual } from "node:util";
 import {
   badRequest,
@@ -19,6 +27,14 @@ export const queryCsiDriver: UpstreamHandler = {
   },
 };
 
+export const queryRuntimeClass: UpstreamHandler = {
+  may: "read any RuntimeClass, as every node may",
+  answer: "bare",
+  async run({ key }, { kube }, signal) {
+    return withoutManagedFields(await kube.get(RUNTIME_CLASSES, { name: key.name }, signal));
+  },
+};
+
 /** Of one node; each is a plugin that runs on it. */
 const DRIVERS_MAX = 64;
 const NAME_CHARS_MAX = 63;
@@ -34,7 +50,7 @@ export const publishCsiNode: UpstreamHandler = {
       try {
         const present = await kube.get(CSI_NODES, { name: node }, signal).catch(absent);
         // Some drivers of the node are still starting: those that are listed stay.
-        const others = request.operation === "insert" ? (present?.spec.drivers ?? []) : [];
+        const others = request.operation === "insert" ? listedIn(present) : [];
         const drivers = [...others.filter(({ name }) => !told.some((one) => one.name === name)), ...told];
         if (present === undefined) {
           const { uid = "" } = (await kube.get(NODES, { name: node }, signal)).metadata ?? {};
@@ -43,11 +59,11 @@ export const publishCsiNode: UpstreamHandler = {
           const csiNode: CSINode = { metadata: { name: node, ownerReferences }, spec: { drivers } };
           return withoutManagedFields(await kube.create(CSI_NODES, csiNode, signal));
         }
-        if (isDeepStrictEqual(present.spec.drivers ?? [], drivers)) return withoutManagedFields(present);
+        if (isDeepStrictEqual(listedIn(present), drivers)) return withoutManagedFields(present);
         // What is listed cannot be changed, only taken away and listed anew.
-        const kept = present.spec.drivers.filter((one) => drivers.some((other) => isDeepStrictEqual(one, other)));
+        const kept = listedIn(present).filter((one) => drivers.some((other) => isDeepStrictEqual(one, other)));
         let { metadata = {} } = present;
-        if (kept.length < present.spec.drivers.length)
+        if (kept.length < listedIn(present).length)
           ({ metadata = {} } = await kube.update(CSI_NODES, { metadata, spec: { drivers: kept } }, signal));
         return withoutManagedFields(await kube.update(CSI_NODES, { metadata, spec: { drivers } }, signal));
       } catch (error) {
@@ -58,6 +74,17 @@ export const publishCsiNode: UpstreamHandler = {
     }
   },
 };
+
+/** The API server leaves out what is empty, or says `null`. */
+function listedIn(csiNode: CSINode | undefined): CSINodeDriver[] {
+  const drivers = (csiNode?.spec.drivers ?? []) as readonly CSINodeDriver[];
+  return drivers.map(({ name, nodeID, topologyKeys, allocatable }) => ({
+    name,
+    nodeID,
+    topologyKeys: topologyKeys ?? [],
+    ...(allocatable !== undefined && allocatable !== null && { allocatable }),
+  }));
+}
 
 function driversIn(request: UpstreamRequest): CSINodeDriver[] {
   const { spec } = objectContent<CSINode>(request);

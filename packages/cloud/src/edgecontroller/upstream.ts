@@ -2,7 +2,7 @@ import { errorAnswer, objectAnswer, objectErrorAnswer, okAnswer, parseResource, 
 import { KubeApiError } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
 import { createSigningRequest, querySigningRequest } from "./csr-requests.ts";
-import { publishCsiNode, queryCsiDriver } from "./csi-requests.ts";
+import { publishCsiNode, queryCsiDriver, queryRuntimeClass } from "./csi-requests.ts";
 import { createEvent, patchEvent, updateEvent } from "./event-requests.ts";
 import { createLease, queryLease, updateLease } from "./lease-requests.ts";
 import {
@@ -44,6 +44,7 @@ export const UPSTREAM_HANDLERS: ReadonlyMap<string, UpstreamHandler> = new Map([
   ["query persistentvolumeclaim", queryVolumeClaim],
   ["query volumeattachment", queryVolumeAttachment],
   ["query csidriver", queryCsiDriver],
+  ["query runtimeclass", queryRuntimeClass],
   ["insert csinode", publishCsiNode],
   ["update csinode", publishCsiNode],
   ["query serviceaccounttoken", requestToken],

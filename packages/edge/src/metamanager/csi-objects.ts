@@ -1,11 +1,11 @@
-import type { CSIDriver, CSINode } from "@kedge/kube";
+import type { CSIDriver, CSINode, RuntimeClass } from "@kedge/kube";
 import { publishCsiNode, readObjectResp } from "@kedge/protocol";
 import { requireObject } from "./answered-object.ts";
 import type { CloudRequests } from "./cloud-requests.ts";
 import { MetaError } from "./meta-error.ts";
 import type { StorageReads } from "./storage-reads.ts";
 
-/** What a stock cloud knows nothing of (W-24): CSI drivers' settings, and the node's list of drivers. */
+/** What a stock cloud knows nothing of (W-24): CSI drivers' settings, the node's list of drivers, classes of runtimes. */
 export class CsiObjects {
   readonly #cloud: CloudRequests;
   readonly #reads: StorageReads;
@@ -25,6 +25,12 @@ export class CsiObjects {
   async driver(name: string, signal: AbortSignal): Promise<CSIDriver | undefined> {
     this.#requireOurs("CSIDriver objects");
     return (await this.#reads.get("csidriver", { name }, signal)) as CSIDriver | undefined;
+  }
+
+  /** Which of the container runtime's handlers runs pods of this class. @throws as {@link driver} */
+  async runtimeClass(name: string, signal: AbortSignal): Promise<RuntimeClass | undefined> {
+    this.#requireOurs("RuntimeClass objects");
+    return (await this.#reads.get("runtimeclass", { name }, signal)) as RuntimeClass | undefined;
   }
 
   /** Makes the node's CSINode list these drivers; `partial`: besides those that it lists. @throws as {@link driver} */

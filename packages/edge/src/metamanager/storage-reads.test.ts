@@ -77,3 +77,21 @@ test("W-24: CSIDriver and CSINode objects are spoken of with our own cloud alone
   bed.bus.notify("hub/connection", { connected: false });
   assert.equal((await driver())?.metadata?.name, "d");
 });
+
+test("W-24: the class of a pod's runtime is our own cloud's to say, and is known while that is away", async () => {
+  await using bed = await MetaManagerBed.start();
+  const runtimeClass = { metadata: { name: "sandboxed", uid: "u4", resourceVersion: "1" }, handler: "runsc" };
+  bed.cloud = (request) => answer(request, runtimeClass);
+  const ask = () => bed.bus.request("meta/getRuntimeClass", { name: "sandboxed" }, bed.signal);
+  bed.bus.notify("hub/connection", { connected: true, agreed: false });
+  await assert.rejects(ask(), { code: "NotSupported" });
+  bed.bus.notify("hub/connection", { connected: true, agreed: true });
+  assert.equal((await ask())?.handler, "runsc");
+  assert.deepEqual(
+    bed.asked.map(({ route }) => `${route.operation} ${route.resource}`),
+    ["query null/runtimeclass/sandboxed"],
+  );
+  bed.cloud = () => "away";
+  bed.bus.notify("hub/connection", { connected: false });
+  assert.equal((await ask())?.handler, "runsc");
+});

@@ -5,10 +5,10 @@ import { requireObject } from "./answered-object.ts";
 import type { CloudRequests } from "./cloud-requests.ts";
 import type { MetaStore } from "./meta-store.ts";
 
-/** What of the cluster's storage a node asks for. */
+/** What a node asks for when it needs it: of the cluster's storage, and how a runtime is called. */
 export type StorageType = Extract<
   QueriedType,
-  "persistentvolume" | "persistentvolumeclaim" | "volumeattachment" | "csidriver"
+  "persistentvolume" | "persistentvolumeclaim" | "volumeattachment" | "csidriver" | "runtimeclass"
 >;
 
 /**

@@ -24,6 +24,7 @@ const CLUSTER_RULES: PolicyRule[] = [
   rule("", ["events"], ["create", "update", "patch"]),
   rule("", ["namespaces"], ["create"]), // its own, if that is not there
   rule("storage.k8s.io", ["volumeattachments", "csidrivers"], ["get"]),
+  rule("node.k8s.io", ["runtimeclasses"], ["get"]),
   rule("storage.k8s.io", ["csinodes"], ["get", "create", "update"]),
   rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
   rule("authentication.k8s.io", ["tokenreviews"], ["create"]), // who reads a node through cloudcore…

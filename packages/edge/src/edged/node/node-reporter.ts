@@ -1,5 +1,6 @@
 import type { Node } from "@kedge/kube";
 import { Backoff, type Clock, Component, hasCode, isAbort, type Logger, toError, WakeUp } from "@kedge/runtime";
+import type { RuntimeFeatures } from "../security/runtime-features.ts";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { checkNodeConfig } from "./check-node-config.ts";
 import { kubeletVersion, type StatusFacts, type NodeRegistration, type RuntimeFacts } from "./node-facts.ts";
@@ -123,6 +124,11 @@ export class NodeReporter extends Component {
   hostIPs(): readonly string[] {
     const all = this.#addresses?.value ?? [];
     return all.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
+  }
+
+  /** What the container runtime can do; `undefined`: it has not answered yet. */
+  runtimeFeatures(): RuntimeFeatures | undefined {
+    return this.#runtime?.facts.features;
   }
 
   /** What all pods together may use. */

@@ -2,6 +2,7 @@ import { matchesNodeAffinity, type Node, type Pod, untoleratedTaint } from "@ked
 import { milliOf, valueOf } from "../resources/cgroup-values.ts";
 import { podRequests } from "../resources/pod-resources.ts";
 import { quantityMilli, quantityValue } from "../resources/quantity.ts";
+import { type SecurityFacts, securityRefusal } from "../security/security-admission.ts";
 import { sysctlRefusal } from "../security/sysctl-admission.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
@@ -15,6 +16,7 @@ export interface AdmissionFacts {
   /** `undefined`: not known; then labels and taints are not looked at. */
   readonly node: Node | undefined;
   readonly allowedUnsafeSysctls: readonly string[];
+  readonly security?: SecurityFacts;
 }
 
 /** There is not enough of something: the pod could be taken if others went. */
@@ -43,9 +45,14 @@ export function admitPod(pod: Pod, facts: AdmissionFacts): PodVerdict | undefine
 }
 
 /** What no other pod's end would change, and is looked at before any resource is given to the pod. */
-export function refuseForGood(pod: Pod, facts: Pick<AdmissionFacts, "allowedUnsafeSysctls">): PodVerdict | undefined {
+export function refuseForGood(
+  pod: Pod,
+  facts: Pick<AdmissionFacts, "allowedUnsafeSysctls" | "security">,
+): PodVerdict | undefined {
   const sysctl = sysctlRefusal(pod, facts.allowedUnsafeSysctls);
-  return sysctl === undefined ? undefined : refusal("SysctlForbidden", sysctl);
+  if (sysctl !== undefined) return refusal("SysctlForbidden", sysctl);
+  const security = facts.security === undefined ? undefined : securityRefusal(pod, facts.security);
+  return security === undefined ? undefined : refusal(security.reason, security.message);
 }
 
 /** All that is against the pod. */

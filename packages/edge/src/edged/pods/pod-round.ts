@@ -153,12 +153,12 @@ export class PodRound {
     const { cri, events, node } = this.#parts;
     const hostNetwork = pod.spec?.hostNetwork === true;
     if (plan.sandbox !== undefined) {
-      const config = await sandboxConfig(pod, plan.sandbox.attempt, true, this.#parts);
+      const config = await sandboxConfig(pod, plan.sandbox.attempt, true, this.#parts, signal);
       return { id: plan.sandbox.id, config, podIPs: hostNetwork ? node.hostIPs() : plan.sandbox.ips };
     }
     try {
       await this.#removeInitContainers(pod, runtime, signal);
-      const config = await sandboxConfig(pod, plan.createSandbox?.attempt ?? 0, false, this.#parts);
+      const config = await sandboxConfig(pod, plan.createSandbox?.attempt ?? 0, false, this.#parts, signal);
       const id = await runSandbox(pod, config, this.#parts, signal);
       if (hostNetwork) return { id, config, podIPs: node.hostIPs() };
       const status = await cri.runtime.podSandboxStatus(id, signal);

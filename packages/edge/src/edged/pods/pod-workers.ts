@@ -7,6 +7,7 @@ import type { RuntimePod } from "../runtime/runtime-pod.ts";
 import type { ActivePod } from "../eviction/measure-pods.ts";
 import type { KnownPod } from "../gc/container-gc.ts";
 import { judgeResize } from "../resize/judge-resize.ts";
+import { isAppArmorEnabled } from "../security/app-armor.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
 import { type AdmissionFacts, isExtendedResource } from "./admit-pod.ts";
@@ -14,6 +15,9 @@ import { KeyedBackoff } from "./keyed-backoff.ts";
 import { PodAdmission } from "./pod-admission.ts";
 import { PodRound } from "./pod-round.ts";
 import { PodWorker, type PodWorkerDeps } from "./pod-worker.ts";
+
+/** The kernel's; it does not change while it runs. */
+const HAS_APP_ARMOR = isAppArmorEnabled();
 
 /** One worker for each pod of this node, by uid. */
 export class PodWorkers {
@@ -175,6 +179,7 @@ export class PodWorkers {
       nodeName: node.name,
       node: node.node(),
       allowedUnsafeSysctls: config.allowedUnsafeSysctls,
+      security: { appArmor: HAS_APP_ARMOR, features: node.runtimeFeatures?.() },
     };
   }
 

@@ -13,12 +13,12 @@ import { wantsEtcHosts, writeEtcHosts } from "../network/etc-hosts.ts";
 import { podHostname } from "../network/pod-hostname.ts";
 import { linuxResources } from "../resources/linux-resources.ts";
 import { containerSecurityContext } from "../security/container-security-context.ts";
-import { targetingOptions } from "../security/namespace-options.ts";
+import { namespaceOptions, targetingOptions, withUserNamespace } from "../security/namespace-options.ts";
 import { containerDirectory, etcHostsPath } from "../volumes/pod-directory.ts";
 import { containerLogPath } from "./container-logs.ts";
 import { containerAnnotations, containerLabels, TERMINATION_PATH_DEFAULT } from "./kubelet-labels.ts";
 import { resourcesOptions } from "./resources-options.ts";
-import { stopSignalOf } from "./stop-signal.ts";
+import { sandboxFacts } from "./sandbox-facts.ts";
 import { stopSignalOf } from "./stop-signal.ts";
 
 export interface ContainerFacts {
@@ -67,6 +67,7 @@ async function build(
     logger: parts.logger,
   });
   const devices = await parts.devices.prepare(pod, container, signal);
+  const { can, ids } = await sandboxFacts(pod, parts, signal);
   const imageUser = { uid: image.uid?.value, username: image.username };
   const seccomp = { profileDirectory: join(config.rootDirectory, "seccomp"), runtimeDefault: config.seccompDefault };
   return {
@@ -77,7 +78,7 @@ async function build(
     workingDir: container.workingDir ?? "",
     // What the pod says itself comes after, and counts.
     envs: [...devices.environment, ...environment].map(({ name, value }) => ({ key: name, value: Buffer.from(value) })),
-    mounts: [...devices.mounts, ...(await mounts(pod, container, podIPs, environment, parts, signal))],
+    mounts: [...devices.mounts, ...(await mounts(pod, container, { podIPs, can, ids }, environment, parts, signal))],
     devices: [...devices.devices, ...(await parts.volumes.devicesFor(pod, container))],
     CDIDevices: devices.cdiDevices,
     labels: containerLabels(pod, container),
@@ -87,12 +88,14 @@ async function build(
     stdinOnce: container.stdinOnce ?? false,
     tty: container.tty ?? false,
     stopSignal: stopSignalOf(container.lifecycle?.stopSignal),
-    stopSignal: stopSignalOf(container.lifecycle?.stopSignal),
     linux: {
       resources: linuxResources(pod, container, resourcesOptions(parts)),
       securityContext: {
         ...containerSecurityContext(pod, container, imageUser, seccomp),
-        ...(targetId !== undefined && { namespaceOptions: targetingOptions(pod, targetId) }),
+        namespaceOptions: withUserNamespace(
+          targetId === undefined ? namespaceOptions(pod) : targetingOptions(pod, targetId),
+          ids,
+        ),
       },
     },
   };
@@ -101,17 +104,20 @@ async function build(
 async function mounts(
   pod: Pod,
   container: Container,
-  podIPs: readonly string[],
+  { podIPs, can, ids }: Pick<ContainerFacts, "podIPs"> & Pick<Awaited<ReturnType<typeof sandboxFacts>>, "can" | "ids">,
   environment: readonly EnvironmentVariable[],
   parts: EdgedParts,
   signal: AbortSignal,
 ): Promise<Mount[]> {
-  const all = await parts.volumes.mountsFor(pod, container, environment, signal);
+  const all = await parts.volumes.mountsFor(pod, container, environment, signal, can);
   const mountsItself = (path: string) => container.volumeMounts?.some(({ mountPath }) => mountPath === path) === true;
   if (wantsEtcHosts(pod, podIPs) && !mountsItself("/etc/hosts"))
     all.push(bind("/etc/hosts", await etcHosts(pod, podIPs, parts)));
   const messagePath = container.terminationMessagePath ?? TERMINATION_PATH_DEFAULT;
   if (messagePath !== "") all.push(bind(messagePath, await terminationFile(pod, container, parts)));
+  if (ids === undefined) return all;
+  const mapping = ids.map((id) => ({ ...id }));
+  for (const mount of all) Object.assign(mount, { uidMappings: mapping, gidMappings: mapping });
   return all;
 }
 

@@ -8,6 +8,8 @@ import { portMappings } from "../network/port-mappings.ts";
 import { parseResolvConf } from "../network/resolv-conf.ts";
 import { sandboxOverhead, sandboxResources } from "../resources/linux-resources.ts";
 import { sandboxSecurityContext, sandboxSysctls } from "../security/sandbox-security-context.ts";
+import { runtimeHandler } from "./runtime-handler.ts";
+import { sandboxFacts } from "./sandbox-facts.ts";
 import { identityOf, podLogDirectory } from "./container-logs.ts";
 import { sandboxAnnotations, sandboxLabels } from "./kubelet-labels.ts";
 import { resourcesOptions } from "./resources-options.ts";
@@ -23,6 +25,7 @@ export async function sandboxConfig(
   attempt: number,
   made: boolean,
   parts: EdgedParts,
+  signal: AbortSignal,
 ): Promise<PodSandboxConfig> {
   const { config, events } = parts;
   const identity = identityOf(pod);
@@ -43,7 +46,7 @@ export async function sandboxConfig(
     linux: {
       cgroupParent: parts.cgroups?.cgroupParentOf(pod) ?? "",
       sysctls: sandboxSysctls(pod),
-      securityContext: sandboxSecurityContext(pod),
+      securityContext: sandboxSecurityContext(pod, await sandboxFacts(pod, parts, signal)),
       resources: sandboxResources(pod, options),
       ...(overhead !== undefined && { overhead }),
     },
@@ -57,9 +60,7 @@ export async function runSandbox(
   parts: EdgedParts,
   signal: AbortSignal,
 ): Promise<string> {
-  const { runtimeClassName } = pod.spec ?? {};
-  if (runtimeClassName !== undefined && runtimeClassName !== "")
-    throw new Error(`runtimeClassName "${runtimeClassName}" is not supported on this node: leave it out`);
+  const handler = await runtimeHandler(pod, parts, signal);
   await mkdir(config.logDirectory ?? "", { recursive: true, mode: 0o755 });
-  return parts.cri.runtime.runPodSandbox(config, "", signal);
+  return parts.cri.runtime.runPodSandbox(config, handler, signal);
 }

@@ -1,7 +1,8 @@
 import type { LinuxContainerSecurityContext, SecurityProfile } from "@kedge/cri";
 import { SecurityProfileType } from "@kedge/cri";
 import type { Container, Pod } from "@kedge/kube";
-import { namespaceOptions, supplementalGroups } from "./namespace-options.ts";
+import { appArmorProfile } from "./app-armor.ts";
+import { groupsPolicy, namespaceOptions, supplementalGroups } from "./namespace-options.ts";
 import { type SeccompOptions, seccompProfile } from "./seccomp-profile.ts";
 import { SecurityError } from "./security-error.ts";
 
@@ -71,6 +72,7 @@ export function containerSecurityContext(
     seccomp: seccompProfile(pod, container, options),
     ...appArmor(pod, container),
     supplementalGroups: supplementalGroups(pod),
+    ...groupsPolicy(pod),
     namespaceOptions: namespaceOptions(pod),
   };
 }
@@ -97,7 +99,7 @@ function checkNonRoot(pod: Pod, container: Container, imageUser: ImageUser): voi
 }
 
 function appArmor(pod: Pod, container: Container): { apparmor?: SecurityProfile } {
-  const profile = container.securityContext?.appArmorProfile ?? pod.spec?.securityContext?.appArmorProfile;
+  const profile = appArmorProfile(pod, container);
   if (profile === undefined) return {};
   if (profile.type === "Localhost")
     return { apparmor: { profileType: SecurityProfileType.Localhost, localhostRef: profile.localhostProfile ?? "" } };

@@ -1,5 +1,7 @@
-import { type NamespaceOption, NamespaceMode } from "@kedge/cri";
+import { type NamespaceOption, NamespaceMode, SupplementalGroupsPolicy } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
+import { wantsStrictGroups } from "./security-admission.ts";
+import type { IdMapping } from "./user-namespaces.ts";
 
 /** Which namespaces a pod shares with the host, and its containers among each other. */
 export function namespaceOptions(pod: Pod): Extract<NamespaceOption, { $typeName?: never }> {
@@ -16,6 +18,13 @@ export function namespaceOptions(pod: Pod): Extract<NamespaceOption, { $typeName
   };
 }
 
+/** As {@link namespaceOptions}, of a pod whose users are others on the host. */
+export function withUserNamespace<T extends object>(options: T, ids: readonly IdMapping[] | undefined) {
+  if (ids === undefined) return options;
+  const mapping = ids.map((id) => ({ ...id }));
+  return { ...options, usernsOptions: { mode: NamespaceMode.POD, uids: mapping, gids: mapping } };
+}
+
 /**
  * As {@link namespaceOptions}, of a container that shall see another one's processes; where all of the pod share theirs, or
  * the host's, it does already.
@@ -29,4 +38,9 @@ export function targetingOptions(pod: Pod, targetId: string): Extract<NamespaceO
 export function supplementalGroups(pod: Pod): bigint[] {
   const { fsGroup, supplementalGroups: groups = [] } = pod.spec?.securityContext ?? {};
   return [...(fsGroup === undefined ? [] : [fsGroup]), ...groups].map(BigInt);
+}
+
+/** Where the pod wants to be in no group that it does not name; of others nothing is said. */
+export function groupsPolicy(pod: Pod): { supplementalGroupsPolicy?: SupplementalGroupsPolicy } {
+  return wantsStrictGroups(pod) ? { supplementalGroupsPolicy: SupplementalGroupsPolicy.Strict } : {};
 }

@@ -1,6 +1,6 @@
 import { mkdir, readdir, realpath, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Device, type Mount, MountPropagation } from "@kedge/cri";
+import type { Device, Mount } from "@kedge/cri";
 import type { Container, Node, Pod, Volume, VolumeMount } from "@kedge/kube";
 import { type Clock, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
@@ -8,11 +8,11 @@ import { NodePlugins } from "../csi/node-plugins.ts";
 import { KeyedLock } from "../csi/keyed-lock.ts";
 import { ContainerConfigError } from "../env/container-config-error.ts";
 import type { Allocatable } from "../env/container-resource-value.ts";
-import { expandVariables } from "../env/expand-variables.ts";
 import type { EnvironmentVariable } from "../env/make-environment.ts";
 import { PodObjects } from "../env/pod-objects.ts";
 import { readCurrentFiles, writeAtomically } from "./atomic-writer.ts";
 import { collectFiles } from "./collect-files.ts";
+import { containerDevices, containerMounts, type MadeVolumes, type RuntimeMounts } from "./container-mounts.ts";
 import { ensureDirectory, ensureEmptyDir, ensureTmpfs } from "./empty-dir.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { mountLocal, mountNfs } from "./mount-persistent.ts";
@@ -20,7 +20,7 @@ import { makeNestedMountPoints } from "./nested-mount-points.ts";
 import { podDirectory, podsDirectory, subPathTarget, UnsafeNameError, volumeDirectory } from "./pod-directory.ts";
 import { mountPointsBelow, unmount } from "./run-mount.ts";
 import { ServiceAccountTokens } from "./service-account-tokens.ts";
-import { bindSubPath, subPathElements } from "./sub-path.ts";
+import { bindSubPath } from "./sub-path.ts";
 import { VolumeError } from "./volume-error.ts";
 import { giveToGroup, ownByGroup } from "./volume-ownership.ts";
 import { directVolume, type ResolvedVolume, resolveVolume } from "./resolved-volume.ts";
@@ -169,43 +169,14 @@ export class VolumeManager implements AsyncDisposable {
    * @param environment the container's, for `subPathExpr`.
    * @throws ContainerConfigError
    */
-  async mountsFor(
+  mountsFor(
     pod: Pod,
     container: Container,
     environment: readonly EnvironmentVariable[],
     signal: AbortSignal,
+    can: RuntimeMounts = { recursiveReadOnlyMounts: false },
   ): Promise<Mount[]> {
-    const mounts: Mount[] = [];
-    for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
-      const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
-      if (volume === undefined)
-        throw new ContainerConfigError(
-          `cannot find volume "${mount.name}" to mount into container "${container.name}"`,
-        );
-      if (mount.recursiveReadOnly === "Enabled")
-        throw new ContainerConfigError(
-          `recursive read-only mounts are not supported on this node: use IfPossible for volumeMount "${mount.name}"`,
-        );
-      const made = this.#madeOf(pod, volume, container);
-      if (made.block)
-        throw new ContainerConfigError(
-          `volume "${volume.name}" is a block device: container "${container.name}" must name it in volumeDevices`,
-        );
-      const subPath = subPathOf(mount, environment);
-      let hostPath = this.#hostPath(pod, made);
-      if (subPath.length > 0) {
-        const target = subPathTarget(this.#root, uidOf(pod), volume.name, container.name, index);
-        await this.#bindSubPath(hostPath, subPath, target, mount, container, signal);
-        hostPath = target;
-      }
-      mounts.push({
-        containerPath: mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`,
-        hostPath,
-        readonly: mount.readOnly === true || made.readOnly || made.kind === "files",
-        propagation: propagationOf(mount),
-      });
-    }
-    return mounts;
+    return containerMounts(pod, container, this.#madeFor(pod, container, signal), environment, can);
   }
 
   /** Unmounts and removes everything of a pod whose containers are gone. @throws VolumeError `VolumeBusy`: try again. */
@@ -239,21 +210,8 @@ export class VolumeManager implements AsyncDisposable {
   }
 
   /** Devices that a container gets of its volumes; {@link prepare} has succeeded before. @throws ContainerConfigError */
-  async devicesFor(pod: Pod, container: Container): Promise<Device[]> {
-    const devices: Device[] = [];
-    for (const { name, devicePath } of container.volumeDevices ?? []) {
-      const volume = pod.spec?.volumes?.find((one) => one.name === name);
-      if (volume === undefined)
-        throw new ContainerConfigError(`cannot find volume "${name}" to map into container "${container.name}"`);
-      const made = this.#madeOf(pod, volume, container);
-      if (made.kind !== "local" || !made.block)
-        throw new ContainerConfigError(
-          `volume "${name}" is not a block device: container "${container.name}" must name it in volumeMounts`,
-        );
-      const hostPath = await realpath(made.source.path);
-      devices.push({ containerPath: devicePath, hostPath, permissions: made.readOnly ? "r" : "mrw" });
-    }
-    return devices;
+  devicesFor(pod: Pod, container: Container): Promise<Device[]> {
+    return containerDevices(pod, container, { made: (volume) => this.#madeOf(pod, volume, container) });
   }
 
   /** The pods that have a directory here; those that nobody knows any more are to be released. */
@@ -325,6 +283,18 @@ export class VolumeManager implements AsyncDisposable {
     if (users.length === 1) await giveToGroup(target, fsGroup, fsGroupChangePolicy, signal);
   }
 
+  #madeFor(pod: Pod, container: Container, signal: AbortSignal): MadeVolumes {
+    return {
+      made: (volume) => this.#madeOf(pod, volume, container),
+      hostPath: (made) => this.#hostPath(pod, made),
+      bindSubPath: async (base, elements, mount, index) => {
+        const target = subPathTarget(this.#root, uidOf(pod), mount.name, container.name, index);
+        await this.#bindSubPath(base, elements, target, mount, container, signal);
+        return target;
+      },
+    };
+  }
+
   #madeOf(pod: Pod, volume: Volume, container: Container): ResolvedVolume {
     const made = this.#made.get(uidOf(pod))?.get(volume.name) ?? directVolume(pod, volume);
     if (made === undefined)
@@ -377,27 +347,4 @@ function usedVolumes(pod: Pod): Volume[] {
     ),
   );
   return (pod.spec?.volumes ?? []).filter(({ name }) => used.has(name));
-}
-
-function subPathOf({ subPath, subPathExpr }: VolumeMount, environment: readonly EnvironmentVariable[]): string[] {
-  let path = subPath ?? "";
-  if (subPathExpr !== undefined && subPathExpr !== "") {
-    const values = new Map(environment.map(({ name, value }) => [name, value]));
-    path = expandVariables(subPathExpr, (name) => {
-      const value = values.get(name);
-      if (value === undefined) throw new ContainerConfigError(`missing value for "${name}" in subPathExpr`);
-      return value;
-    });
-  }
-  try {
-    return subPathElements(path);
-  } catch (error) {
-    throw new ContainerConfigError(toError(error).message, { cause: error });
-  }
-}
-
-function propagationOf({ mountPropagation }: VolumeMount): MountPropagation {
-  if (mountPropagation === "Bidirectional") return MountPropagation.PROPAGATION_BIDIRECTIONAL;
-  if (mountPropagation === "HostToContainer") return MountPropagation.PROPAGATION_HOST_TO_CONTAINER;
-  return MountPropagation.PROPAGATION_PRIVATE;
 }

@@ -11,7 +11,13 @@ import { PodResize, type PodResizeDeps } from "../resize/pod-resize.ts";
 import { killPod } from "../runtime/kill-pod.ts";
 import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
-import { emptyRuntimePod, isStopped, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
+import {
+  emptyRuntimePod,
+  isStopped,
+  newestContainer,
+  type RuntimeContainer,
+  type RuntimePod,
+} from "../runtime/runtime-pod.ts";
 import { MESSAGE_BYTES_MAX, POD_MESSAGES_BYTES_MAX, terminationMessage } from "../runtime/termination-message.ts";
 import { gateStates, withForeignConditions } from "../status/foreign-conditions.ts";
 import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts";
@@ -249,7 +255,8 @@ export class PodWorker {
       this.#resize.started(pod, outcome.started);
       await this.#look(signal);
       if (!outcome.acted) await this.#refreshVolumes(signal); // who waits to start again has neighbours that run
-      if (plan.resets.length > 0) this.#wake.wake();
+      // Of an end that came before the start nobody tells us: its back-off begins now.
+      if (plan.resets.length > 0 || this.#hasFailedStart()) this.#wake.wake();
       // A sidecar has started: the next one may. Of an end we are told.
       if (outcome.started.length > 0 && (pod.spec?.initContainers ?? []).length > 0) this.#wake.wake();
       return earliest(outcome.retryAfterMs, resizeAfterMs);
@@ -275,6 +282,13 @@ export class PodWorker {
     const kills = [...plan.kills, ...others.map(({ kill }) => kill)];
     const starts = [...plan.starts, ...others.map(({ container }) => container)];
     return [{ ...plan, kills, starts }, retryAfterMs];
+  }
+
+  #hasFailedStart(): boolean {
+    return [...this.#failures].some(
+      ([name, { reason }]) =>
+        reason === "RunContainerError" && newestContainer(this.#runtime, name)?.state === "exited",
+    );
   }
 
   /** Tokens run out, and what was missed of ConfigMaps and Secrets heals. */
@@ -403,7 +417,8 @@ export class PodWorker {
     this.#report(true);
     await this.#deps.volumes.release(this.uid, signal);
     if (this.#deps.cgroups !== undefined) await endCgroup(this.#deps.cgroups, this.uid, this.#deps, signal);
-    await this.#deps.devices.release(this.uid).catch(() => undefined); // told in the log; the next allocation tries again
+    for (const given of [this.#deps.devices, this.#deps.cpus])
+      await given.release(this.uid).catch(() => undefined); // told in the log; the next allocation tries again
     this.#deps.images.forget(this.uid);
     this.#deps.round.forget(this.uid);
     this.#state = "terminated";

@@ -86,6 +86,7 @@ export const tailoredKubeletConfig = group({
     "nodefs.available": "10%",
     "nodefs.inodesFree": "5%",
   }),
+  mergeDefaultEvictionSettings: optionalBool(),
   evictionSoft: optionalTextMap(),
   evictionSoftGracePeriod: optionalDurationMap(),
   evictionPressureTransitionPeriod: duration("5m0s"),

@@ -309,6 +309,9 @@ export const EDGE_CORE_SCHEMA: ConfigSchema<EdgeCoreConfig> = {
           "nodefs.inodesFree": "5%"
          }
         },
+        "mergeDefaultEvictionSettings": {
+         "type": "boolean"
+        },
         "evictionSoft": {
          "type": "object",
          "additionalProperties": {

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { EdgeCoreConfig } from "@kedge/api";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "./edged-config.ts";
-import { housekeepingConfig } from "./housekeeping-config.ts";
+import { hardThresholds, housekeepingConfig } from "./housekeeping-config.ts";
 import type { NodeReporterConfig } from "./node/node-reporter.ts";
 
 /** Edged's part of edgecore.yaml. */
@@ -59,7 +59,7 @@ export function nodeReporterConfig({ modules: { edged } }: EdgeCoreConfig, agent
       podsPerCore: kubelet.podsPerCore,
       kubeReserved: kubelet.kubeReserved,
       systemReserved: kubelet.systemReserved,
-      evictionHard: kubelet.evictionHard,
+      evictionHard: hardThresholds(kubelet),
       ignoreEvictionThreshold: edged.experimentalNodeAllocatableIgnoreEvictionThreshold,
     },
     nodeIP: edged.nodeIP,

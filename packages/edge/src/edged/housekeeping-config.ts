@@ -40,6 +40,16 @@ export const HOUSEKEEPING_DEFAULTS: HousekeepingConfig = {
   logind: LOGIND_DEFAULTS,
 };
 
+type KubeletYaml = EdgeCoreConfig["modules"]["edged"]["tailoredKubeletConfig"];
+
+const EVICTION_HARD_DEFAULTS = {
+  "memory.available": "100Mi",
+  "nodefs.available": "10%",
+  "nodefs.inodesFree": "5%",
+  "imagefs.available": "15%",
+  "imagefs.inodesFree": "5%",
+};
+
 const KUBELET = "modules.edged.tailoredKubeletConfig";
 
 /** @throws NodeConfigError with path, value and what is expected there. */
@@ -58,7 +68,7 @@ export function housekeepingConfig(edged: EdgeCoreConfig["modules"]["edged"]): H
     eviction: {
       ...HOUSEKEEPING_DEFAULTS.eviction,
       thresholds: evictionThresholds({
-        hard: kubelet.evictionHard,
+        hard: hardThresholds(kubelet),
         soft: kubelet.evictionSoft,
         softGraceMs: kubelet.evictionSoftGracePeriod,
         minimumReclaim: kubelet.evictionMinimumReclaim,
@@ -95,6 +105,14 @@ export function housekeepingConfig(edged: EdgeCoreConfig["modules"]["edged"]): H
       })),
     }),
   };
+}
+
+/** With `mergeDefaultEvictionSettings` those that the file does not name keep their defaults; else they are off. */
+export function hardThresholds({
+  evictionHard,
+  mergeDefaultEvictionSettings,
+}: Pick<KubeletYaml, "evictionHard" | "mergeDefaultEvictionSettings">): Readonly<Record<string, string>> {
+  return mergeDefaultEvictionSettings === true ? { ...EVICTION_HARD_DEFAULTS, ...evictionHard } : evictionHard;
 }
 
 function logSize(text: string): number {

@@ -79,6 +79,10 @@ export async function writeEdgeConfig(paths: StatePaths, options: UpOptions, tok
           staticPodPath: paths.edge.manifests,
           cgroupRoot: paths.cgroup,
           readOnlyPort: options.ports.status,
+          // Somebody's own machine may be nearly full for long: pods go only just before it fails. Images have no registry
+          // to come back from.
+          evictionHard: { "memory.available": "50Mi", "nodefs.available": "256Mi", "imagefs.available": "256Mi" },
+          imageGCHighThresholdPercent: 100,
           ...(clusterDNS.length > 0 && { clusterDNS }),
         },
       },

@@ -42,6 +42,13 @@ const CLEANUP_WAIT_MS_MAX = 30_000;
 /** Measuring what pods have written may take this part of the time. */
 const MEASURING_SHARE_MAX = 0.05;
 
+/** What a kubelet tells when a condition ends, and when it begins. */
+const STATUS_REASONS: Readonly<Record<PressureCondition, readonly [ends: string, begins: string]>> = {
+  MemoryPressure: ["NodeHasSufficientMemory", "NodeHasInsufficientMemory"],
+  DiskPressure: ["NodeHasNoDiskPressure", "NodeHasDiskPressure"],
+  PIDPressure: ["NodeHasSufficientPID", "NodeHasInsufficientPID"],
+};
+
 /** Watches what runs out on the node, and evicts pods before the kernel kills whatever it finds. */
 export class EvictionManager {
   readonly #config: EvictionConfig;
@@ -99,10 +106,14 @@ export class EvictionManager {
     const { thresholds, transitionMs } = this.#config;
     const nowMs = parts.clock.monotonic();
     const verdict = judgePressure(this.#state, thresholds, observations, nowMs, transitionMs);
-    const changed = verdict.conditions.symmetricDifference(this.#conditions).size > 0;
+    const changed = verdict.conditions.symmetricDifference(this.#conditions);
     this.#state = verdict.state;
     this.#conditions = verdict.conditions;
-    if (changed) onChanged();
+    for (const condition of changed) {
+      const reason = STATUS_REASONS[condition][verdict.conditions.has(condition) ? 1 : 0];
+      parts.events.ofNode("Normal", reason, `Node ${parts.node.name} status is now: ${reason}`);
+    }
+    if (changed.size > 0) onChanged();
     return verdict.due;
   }
 

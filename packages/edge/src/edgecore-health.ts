@@ -140,6 +140,7 @@ export class HealthServer extends Component {
   protected override async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
+    (await this.#kubelet)?.[Symbol.dispose]();
     await closed;
   }
 }

@@ -250,7 +250,8 @@ export class TunnelConnection extends Duplex {
   #finish(error: Error | undefined): void {
     if (this.#over) return;
     this.#over = true;
-    const told = this.#peerDone;
+    // A stock cloud says that its client left again and again, until it is answered (W46).
+    const told = this.#peerDone && this.agreed;
     this.#creditCame?.();
     const end = error instanceof TunnelError ? error : new TunnelError("Failed", error?.message ?? "");
     this.#response.reject(end);
@@ -260,7 +261,7 @@ export class TunnelConnection extends Duplex {
       else this.#send(TunnelFrameType.removeConnect, NOTHING);
     }
     this.#wire.ended(this);
-    if (error === undefined && !told) {
+    if (error === undefined && !this.#peerDone) {
       this.#waiting.length = 0; // nothing more is of use
       this.push(null);
     }

@@ -29,7 +29,7 @@ export interface LogResume {
 }
 
 /** Reads a container's log as a kubelet does: record by record, following it through rotation until the container ends. */
-export class LogReader {
+export class LogReader implements AsyncDisposable {
   readonly #log: ContainerLog;
   readonly #options: LogOptions;
   readonly #signal: AbortSignal;
@@ -40,6 +40,7 @@ export class LogReader {
   #buffer = Buffer.allocUnsafe(READ_BYTES);
   /** Of bytes that may not be sent again. */
   #skip: number;
+  #closed = false;
 
   private constructor(log: ContainerLog, options: LogOptions, signal: AbortSignal, start: Start) {
     this.#log = log;
@@ -59,7 +60,12 @@ export class LogReader {
     signal: AbortSignal,
   ): Promise<LogReader> {
     const start = resume === undefined ? await startAnew(log, options) : await startAgain(log, options, resume);
-    return new LogReader(log, options, signal, start);
+    const reader = new LogReader(log, options, signal, start);
+    // A client that leaves before the first byte never lets us begin, nor end.
+    const close = () => void reader[Symbol.asyncDispose]();
+    signal.addEventListener("abort", close, { once: true });
+    if (signal.aborted) close();
+    return reader;
   }
 
   /** Where one can go on after what has been read so far. */
@@ -91,8 +97,14 @@ export class LogReader {
         await changes.wait(ASK_MS, this.#signal);
       }
     } finally {
-      await this.#open.file.close();
+      await this[Symbol.asyncDispose]();
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#open.file.close();
   }
 
   async *#followRotation(): AsyncGenerator<Uint8Array, void> {
@@ -113,8 +125,13 @@ export class LogReader {
         await next.file.close();
         throw error;
       }
-      await this.#open.file.close();
+      if (this.#closed) {
+        await next.file.close();
+        return;
+      }
+      const done = this.#open;
       this.#open = next;
+      await done.file.close();
       this.#offset = 0;
       yield* this.#readToEnd();
     }

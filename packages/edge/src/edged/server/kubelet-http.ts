@@ -8,7 +8,9 @@ import { answer, type KubeletAnswer, type KubeletHeaders, type KubeletRequest } 
 import { matchKubeletRoute } from "./kubelet-routes.ts";
 
 /** Hands requests over HTTP to the kubelet endpoint: whoever wants more than health must show the node's token. */
-export class KubeletHttp {
+export class KubeletHttp implements Disposable {
+  /** A server forgets connections that were upgraded, and yet waits for them when it closes. */
+  readonly #upgraded = new Set<Duplex>();
   readonly #answerKubelet: (request: KubeletRequest) => Promise<KubeletAnswer>;
   readonly #token: EndpointToken | undefined;
 
@@ -27,6 +29,8 @@ export class KubeletHttp {
 
   async serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
+    this.#upgraded.add(socket);
+    socket.once("close", () => this.#upgraded.delete(socket));
     const { status, headers, body, stream } = await this.#answer(request, socket);
     const lines = Object.entries(headers).flatMap(([name, values]) =>
       (typeof values === "string" ? [values] : values).map((value) => `${name}: ${value}`),
@@ -40,6 +44,11 @@ export class KubeletHttp {
     socket.once("close", () => stream.destroy());
     stream.pipe(socket);
     socket.pipe(stream);
+  }
+
+  /** Ends the streams that are open. */
+  [Symbol.dispose](): void {
+    for (const socket of this.#upgraded) socket.destroy();
   }
 
   async #answer(request: IncomingMessage, client: ServerResponse | Duplex): Promise<KubeletAnswer> {

@@ -39,6 +39,7 @@ export async function startCloud(
   logger: Logger = silentLogger,
   throughWhich: (kube: KubeClient) => KubeClient = (kube) => kube,
   stream: Record<string, unknown> = {},
+  modules: Record<string, unknown> = {},
 ): Promise<CloudFixture> {
   await using scope = new AsyncDisposableStack();
   const dir = await mkdtemp(joinPath(tmpdir(), "kedge-cloud-"));
@@ -61,6 +62,7 @@ export async function startCloud(
           ...hub,
         },
         cloudStream: { enable: false, address, tunnelPort: 0, streamPort: 0, ...stream },
+        ...modules,
       },
     },
     { hostname: "cloud", localIP: address },

@@ -3,7 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { Pod, PodSpec, ResourceRequirements } from "@kedge/kube";
+import { systemClock } from "@kedge/runtime";
 import { TEST_IMAGE, TestContainerd, TestDevicePlugin } from "@kedge/testing";
+import { CPU_MANAGER_OFF } from "../src/edged/cpus/cpu-manager-config.ts";
+import { parseCpuSet } from "../src/edged/cpus/cpu-set.ts";
+import { readCpuTopology } from "../src/edged/cpus/cpu-topology.ts";
 import { parseCgroupHierarchies } from "../src/edged/resources/cgroup-hierarchies.ts";
 import { podOf, SERVE, startTestEdged, type TestEdged } from "./edged-harness.ts";
 
@@ -156,4 +160,36 @@ test("critical pods find room; whoever was there before a restart of the agent s
   const pushy = await meta.untilPhase("pushy", "Failed");
   assert.equal(pushy.status?.reason, "OutOfcpu");
   assert.equal(idOf(meta.get("small")), before);
+});
+
+test("a container has its CPUs for itself, and others are kept off them while they run", options, async () => {
+  const cpus = readCpuTopology().cpus;
+  if (cpus.size < 2) return;
+  await using containerd = await TestContainerd.start();
+  const reserved = new Set([Math.min(...cpus)]);
+  const cpuManager = { ...CPU_MANAGER_OFF, policy: "static" as const, reserved, reservedMilli: 1000 };
+  await using edged = await startTestEdged(containerd, { cpuManager });
+  const { meta } = edged;
+  meta.apply(withResources("shares", { requests: { cpu: "100m" } }));
+  const shares = await meta.untilReady("shares");
+  const limits = { cpu: "1", memory: "64Mi" };
+  meta.apply(withResources("alone", { requests: limits, limits }));
+  const alone = await meta.untilReady("alone");
+  const parent = `pod${alone.metadata?.uid}`;
+  const own = cgroupFile(edged, "cpuset", join(parent, idOf(alone)), "cpuset.cpus");
+  assert.equal(parseCpuSet(own).size, 1);
+  assert.equal(parseCpuSet(own).has(Math.min(...cpus)), false);
+  assert.equal(cgroupFile(edged, "cpu", parent, "cpu.cfs_quota_us"), "-1", "not rationed");
+  assert.equal(cgroupFile(edged, "cpu", join(parent, idOf(alone)), "cpu.cfs_quota_us"), "-1");
+  const others = () =>
+    parseCpuSet(cgroupFile(edged, "cpuset", `burstable/pod${shares.metadata?.uid}/${idOf(shares)}`, "cpuset.cpus"));
+  const [mine = -1] = parseCpuSet(own);
+  const deadline = AbortSignal.timeout(10_000);
+  while (others().has(mine)) await systemClock.sleep(20, deadline);
+
+  await edged.restart();
+  assert.equal(cgroupFile(edged, "cpuset", join(parent, idOf(alone)), "cpuset.cpus"), own);
+  meta.delete({ namespace: "default", name: "alone" }, 0);
+  await meta.untilGone("alone");
+  while (!others().has(mine)) await systemClock.sleep(20, deadline);
 });

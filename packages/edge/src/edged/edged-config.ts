@@ -1,3 +1,4 @@
+import { CPU_MANAGER_OFF, type CpuManagerConfig } from "./cpus/cpu-manager-config.ts";
 import { HOUSEKEEPING_DEFAULTS, type HousekeepingConfig } from "./housekeeping-config.ts";
 
 /** Edged's settings, from `modules.edged` of edgecore.yaml; durations in ms. */
@@ -26,6 +27,7 @@ export interface EdgedConfig {
   readonly podPidsLimit: number;
   readonly cpuCfsQuota: boolean;
   readonly cpuCfsQuotaPeriodMs: number;
+  readonly cpuManager: CpuManagerConfig;
   /** `singleProcessOOMKill`; cgroup v2 only. */
   readonly singleProcessOomKill: boolean;
   readonly swapBehavior: "NoSwap" | "LimitedSwap";
@@ -72,6 +74,7 @@ export const EDGED_CONFIG_DEFAULTS: Omit<EdgedConfig, "nodeName"> = {
   podPidsLimit: -1,
   cpuCfsQuota: true,
   cpuCfsQuotaPeriodMs: 100,
+  cpuManager: CPU_MANAGER_OFF,
   singleProcessOomKill: false,
   swapBehavior: "NoSwap",
   memoryThrottlingFactor: undefined,

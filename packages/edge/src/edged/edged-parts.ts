@@ -3,6 +3,7 @@ import type { Node } from "@kedge/kube";
 import type { Clock, Logger } from "@kedge/runtime";
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
+import type { CpuManager } from "./cpus/cpu-manager.ts";
 import type { DeviceManager } from "./devices/device-manager.ts";
 import type { EventRecorder } from "./events/event-recorder.ts";
 import type { ImageManager } from "./images/image-manager.ts";
@@ -41,6 +42,7 @@ export interface EdgedParts {
   readonly volumes: VolumeManager;
   readonly userNamespaces: UserNamespaces;
   readonly devices: DeviceManager;
+  readonly cpus: CpuManager;
   /** What each pod has of the node. */
   readonly allocations: Allocations;
   /** `undefined` when `cgroupsPerQOS` is off. */

@@ -1,3 +1,4 @@
+import { cpuManagerConfig } from "./cpus/cpu-manager-config.ts";
 import { dirname, join } from "node:path";
 import type { EdgeCoreConfig } from "@kedge/api";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "./edged-config.ts";
@@ -24,6 +25,7 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     podPidsLimit: kubelet.podPidsLimit,
     cpuCfsQuota: kubelet.cpuCFSQuota,
     cpuCfsQuotaPeriodMs: kubelet.cpuCFSQuotaPeriod,
+    cpuManager: cpuManagerConfig(kubelet),
     singleProcessOomKill: kubelet.singleProcessOOMKill === true,
     swapBehavior: kubelet.memorySwap.swapBehavior === "LimitedSwap" ? "LimitedSwap" : "NoSwap",
     memoryThrottlingFactor: kubelet.featureGates?.["MemoryQoS"] === true ? kubelet.memoryThrottlingFactor : undefined,

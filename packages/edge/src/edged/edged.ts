@@ -16,6 +16,7 @@ import {
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
+import { CpuManager } from "./cpus/cpu-manager.ts";
 import { DeviceManager } from "./devices/device-manager.ts";
 import { EventRecorder } from "./events/event-recorder.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -137,6 +138,7 @@ export class Edged extends Component {
       events,
       images: new ImageManager(imageConfig(config), { images: cri.images, bus, events, clock, logger }),
       devices: scope.use(await DeviceManager.start(join(rootDirectory, DEVICE_PLUGINS), { clock, logger })),
+      cpus: scope.use(await startCpuManager(config, cri, deps)),
       volumes: await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps),
       userNamespaces: new UserNamespaces(rootDirectory, config.maxPods),
       allocations: await Allocations.open(new StateFile(join(rootDirectory, ALLOCATIONS_FILE)), logger),
@@ -336,6 +338,16 @@ export class Edged extends Component {
     await this.#parts.volumes[Symbol.asyncDispose]();
     await this.#parts.cgroups?.removeIfEmpty();
   }
+}
+
+function startCpuManager(
+  { rootDirectory, cpuManager }: EdgedConfig,
+  { runtime }: CriClient,
+  { clock, logger }: Pick<EdgedDeps, "clock" | "logger">,
+): Promise<CpuManager> {
+  const update = (id: string, cpusetCpus: string, signal: AbortSignal) =>
+    runtime.updateContainerResources(id, { cpusetCpus }, signal);
+  return CpuManager.start(rootDirectory, cpuManager, { clock, logger, update });
 }
 
 function imageConfig(config: EdgedConfig) {

@@ -32,7 +32,7 @@ export interface PodAdmissionDeps {
   readonly facts: (pod: Pod) => AdmissionFacts;
   /** What others of the node have against it. */
   readonly refuse: (pod: Pod) => PodVerdict | undefined;
-  /** Gives the pod devices and CPUs of its own. @throws why it cannot; nothing is given then. */
+  /** Gives the pod devices and CPUs of its own. @throws why it cannot; {@link release} is called then, if it is new. */
   readonly allocate: (pod: Pod, signal: AbortSignal) => Promise<void>;
   /** Takes back what {@link allocate} gave. */
   readonly release: (podUid: string) => Promise<void>;
@@ -125,6 +125,7 @@ export class PodAdmission {
       logger.warn({ pod: name, namespace, wasAdmitted, error: toError(error) }, "devices or CPUs not given to a pod");
       // Its containers may run, and those that do not say what they wait for: a plugin may come up after us.
       if (wasAdmitted) return undefined;
+      await release(pod.metadata?.uid ?? "");
       return notAllocated(error);
     }
     if (wasAdmitted) return undefined;

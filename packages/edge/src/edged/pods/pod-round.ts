@@ -66,7 +66,7 @@ export class PodRound {
     if (plan.createSandbox === undefined && due.starts.length === 0)
       return { ...due.outcome, acted: plan.kills.length + plan.resets.length > 0 };
 
-    await parts.cgroups?.ensurePod(pod);
+    await parts.cgroups?.ensurePod(pod, parts.cpus.hasOwn(pod.metadata?.uid ?? ""));
     await this.#prepareVolumes(pod, signal);
     const sandbox = await this.#sandbox(pod, plan, runtime, signal);
     const outcome = { ...due.outcome, failures: new Map(due.outcome.failures), started: [] as string[], acted: true };

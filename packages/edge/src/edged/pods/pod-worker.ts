@@ -417,8 +417,7 @@ export class PodWorker {
     this.#report(true);
     await this.#deps.volumes.release(this.uid, signal);
     if (this.#deps.cgroups !== undefined) await endCgroup(this.#deps.cgroups, this.uid, this.#deps, signal);
-    for (const given of [this.#deps.devices, this.#deps.cpus])
-      await given.release(this.uid).catch(() => undefined); // told in the log; the next allocation tries again
+    for (const given of [this.#deps.devices, this.#deps.cpus]) await given.release(this.uid).catch(() => undefined); // told in the log; the next allocation tries again
     this.#deps.images.forget(this.uid);
     this.#deps.round.forget(this.uid);
     this.#state = "terminated";

@@ -11,6 +11,7 @@ import { isAppArmorEnabled } from "../security/app-armor.ts";
 import type { PodVerdict } from "../status/pod-status.ts";
 import { isStaticPod } from "../static-pods/static-pod-annotations.ts";
 import { type AdmissionFacts, isExtendedResource } from "./admit-pod.ts";
+import type { RunningContainer } from "../cpus/cpu-manager.ts";
 import { KeyedBackoff } from "./keyed-backoff.ts";
 import { PodAdmission } from "./pod-admission.ts";
 import { PodRound } from "./pod-round.ts";
@@ -53,15 +54,21 @@ export class PodWorkers {
         judgeResize(desired, allocated, {
           others: this.#others(desired, (worker) => worker.claimsResources),
           allocatable: deps.node.allocatable(),
-          exclusiveCpus: false,
+          exclusiveCpus: deps.cpus.isExclusive(desired),
         }),
     };
     this.#admission = new PodAdmission({
       ...deps,
       facts: (pod) => this.#admissionFacts(pod),
       refuse,
-      allocate: (pod, podSignal) => deps.devices.allocate(pod, podSignal),
-      release: (uid) => deps.devices.release(uid),
+      allocate: async (pod, podSignal) => {
+        await deps.devices.allocate(pod, podSignal);
+        await deps.cpus.allocate(pod);
+      },
+      release: async (uid) => {
+        await deps.devices.release(uid);
+        await deps.cpus.release(uid);
+      },
       end: (pod, verdict, graceSeconds) => this.endFor(pod.metadata?.uid ?? "", verdict, graceSeconds),
     });
     this.#signal = signal;
@@ -69,8 +76,9 @@ export class PodWorkers {
     deps.devices.listen({
       onCapacity: (resource) => this.#wakeUsersOf(resource),
       onHealth: (uids) => uids.forEach((uid) => this.wake(uid)),
-      isActive: (uid) => this.#workers.get(uid)?.needsDevices === true,
+      isActive: (uid) => this.#isActive(uid),
     });
+    deps.cpus.follow({ running: () => this.#runningContainers(), isActive: (uid) => this.#isActive(uid) });
   }
 
   /** What the store holds under this name now; `undefined`: nothing, or nothing of this node's. */
@@ -181,6 +189,19 @@ export class PodWorkers {
       allowedUnsafeSysctls: config.allowedUnsafeSysctls,
       security: { appArmor: HAS_APP_ARMOR, features: node.runtimeFeatures?.() },
     };
+  }
+
+  /** Whether a pod still needs the devices and CPUs that it has. */
+  #isActive(uid: string): boolean {
+    return this.#workers.get(uid)?.needsDevices === true;
+  }
+
+  #runningContainers(): RunningContainer[] {
+    return this.active().flatMap(({ pod, runtime }) =>
+      runtime.containers
+        .filter(({ state }) => state === "running")
+        .map(({ name, id }) => ({ podUid: pod.metadata?.uid ?? "", name, id })),
+    );
   }
 
   /** A plugin has come, or has devices again: whoever could not start without may try. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type ContainerConfig, type Image, type Mount, MountPropagation } from "@kedge/cri";
 import type { Container, Pod } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
+import type { CpuManager } from "../cpus/cpu-manager.ts";
 import type { EdgedParts } from "../edged-parts.ts";
 import { ContainerConfigError } from "../env/container-config-error.ts";
 import { expandArguments } from "../env/expand-variables.ts";
@@ -11,7 +12,7 @@ import { type EnvironmentVariable, makeEnvironment } from "../env/make-environme
 import { PodObjects } from "../env/pod-objects.ts";
 import { wantsEtcHosts, writeEtcHosts } from "../network/etc-hosts.ts";
 import { podHostname } from "../network/pod-hostname.ts";
-import { linuxResources } from "../resources/linux-resources.ts";
+import { type ContainerCpus, linuxResources } from "../resources/linux-resources.ts";
 import { containerSecurityContext } from "../security/container-security-context.ts";
 import { namespaceOptions, targetingOptions, withUserNamespace } from "../security/namespace-options.ts";
 import { containerDirectory, etcHostsPath } from "../volumes/pod-directory.ts";
@@ -89,7 +90,7 @@ async function build(
     tty: container.tty ?? false,
     stopSignal: stopSignalOf(container.lifecycle?.stopSignal),
     linux: {
-      resources: linuxResources(pod, container, resourcesOptions(parts)),
+      resources: linuxResources(pod, container, resourcesOptions(parts), containerCpus(pod, container, parts.cpus)),
       securityContext: {
         ...containerSecurityContext(pod, container, imageUser, seccomp),
         namespaceOptions: withUserNamespace(
@@ -99,6 +100,11 @@ async function build(
       },
     },
   };
+}
+
+function containerCpus(pod: Pod, { name }: Container, cpus: CpuManager): ContainerCpus {
+  const uid = pod.metadata?.uid ?? "";
+  return { cpuset: cpus.cpusetOf(uid, name), exclusive: cpus.ownOf(uid, name).size > 0 };
 }
 
 async function mounts(

@@ -90,6 +90,7 @@ const FOREIGN: Readonly<Record<string, (theirs: Pod) => { resource: string; cont
   "query volumeattachment": () => [{ resource: "default/volumeattachment/foreign", content: null }],
   "query csidriver": () => [],
   "query runtimeclass": () => [],
+  "update claimsize": () => [{ resource: "default/claimsize/foreign", content: { uid: "u", storage: "1Ti" } }],
   "insert csinode": () => [{ resource: `null/csinode/${OTHER}`, content: { spec: { drivers: [] } } }],
   "update csinode": () => [{ resource: `null/csinode/${OTHER}`, content: { spec: { drivers: [] } } }],
   "query serviceaccounttoken": ({ metadata }) => [

@@ -17,7 +17,7 @@ import type {
   TokenRequest,
   VolumeAttachment,
 } from "@kedge/kube";
-import type { Message } from "@kedge/protocol";
+import type { ClaimSize, Message } from "@kedge/protocol";
 import type { MessageBus } from "@kedge/runtime";
 import type { KubeletAnswer, KubeletRequest } from "./edged/server/kubelet-request.ts";
 
@@ -56,6 +56,8 @@ export type EdgeMessages = {
   "meta/getCsiDriver": { request: { name: string }; reply: CSIDriver | undefined };
   /** @throws `NotSupported`: the cloud is a stock one. `NotConnected`, `Timeout` */
   "meta/getRuntimeClass": { request: { name: string }; reply: RuntimeClass | undefined };
+  /** The claim's volume has grown on this node. @throws `NotSupported`: the cloud is a stock one. */
+  "meta/reportClaimSize": { request: { key: ObjectKey; size: ClaimSize }; reply: void };
   /**
    * Makes the node's CSINode list these drivers; `partial`: besides those that it lists.
    *

@@ -321,3 +321,21 @@ test("a plugin of a type that nobody takes is told so", options, async () => {
   const driver = scope.use(await TestCsiDriver.start({ root }));
   assert.match(await driver.registered, /this node takes no plugins of type "CSIPlugin"/);
 });
+
+test("a volume that the cluster made larger grows on the node, and the cluster is told", options, async () => {
+  const { node, driver, claim } = await start(newScope(), { capabilities: [CAPABILITY.stage, CAPABILITY.expand] });
+  const volumes = await node.volumes();
+  await ready(volumes, driver);
+  const pod = podWith(claim);
+  await volumes.prepare(pod, signal);
+  await volumes.refresh(pod, signal);
+  assert.deepEqual(driver.methods(), ["stage", "publish"]);
+  Object.assign(node.persistentVolumes["pv-c"]?.spec ?? {}, { capacity: { storage: "2Gi" } });
+  await volumes.refresh(pod, signal);
+  assert.deepEqual(driver.methods(), ["stage", "publish", "expand"]);
+  const { request } = driver.calls[2] ?? {};
+  assert.equal(request?.["volumePath"], (await mountOf(volumes, pod)).hostPath);
+  const size = { uid: "claim-c", storage: "2Gi" };
+  assert.deepEqual(node.sizes, [{ key: { namespace: "shop", name: "c" }, size }]);
+  await volumes.release("uid-1", signal);
+});

@@ -85,6 +85,14 @@ export function deletePod(key: ObjectKey, options: DeleteOptions): Message {
   return fromEdged(Operation.delete, formatResource("pod", key), options);
 }
 
+/** What a node says of a claim whose volume has grown. */
+export interface ClaimSize {
+  /** The claim's. */
+  readonly uid: string;
+  /** A quantity. */
+  readonly storage: string;
+}
+
 /** What a node may ask for; `volumeattachment` and `certificatesigningrequest` travel with the namespace `default`. */
 export type QueriedType =
   | "configmap"
@@ -119,6 +127,11 @@ export function publishCsiNode(csiNode: CSINode, partial: boolean): Message {
     formatResource("csinode", { name: csiNode.metadata?.name ?? "" }),
     csiNode,
   );
+}
+
+/** Tells a cloud of ours how large the volume of a claim is now. Answered by `OK`. */
+export function reportClaimSize(claim: ObjectKey, size: ClaimSize): Message {
+  return fromEdged(Operation.update, formatResource("claimsize", claim), size);
 }
 
 /** Answered by the TokenRequest with its status. */

@@ -10,6 +10,7 @@ const ANSWERED_TYPES: ReadonlySet<string> = new Set([
   "podpatch",
   "podstatus",
   "certificatesigningrequest",
+  "claimsize",
   "csidriver",
   "runtimeclass",
   "csinode",

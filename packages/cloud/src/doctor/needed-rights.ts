@@ -24,6 +24,7 @@ export const NEEDED_RIGHTS: readonly NeededRight[] = [
   { group: "", resource: "events", verbs: ["create", "update", "patch"] },
   { group: "", resource: "namespaces", verbs: ["create"] },
   { group: "storage.k8s.io", resource: "volumeattachments", verbs: ["get"] },
+  { group: "", resource: "persistentvolumeclaims/status", verbs: ["update"] },
   { group: "storage.k8s.io", resource: "csidrivers", verbs: ["get"] },
   { group: "node.k8s.io", resource: "runtimeclasses", verbs: ["get"] },
   { group: "storage.k8s.io", resource: "csinodes", verbs: ["get", "create", "update"] },

@@ -2,6 +2,7 @@ import { errorAnswer, objectAnswer, objectErrorAnswer, okAnswer, parseResource, 
 import { KubeApiError } from "@kedge/kube";
 import { toError } from "@kedge/runtime";
 import { createSigningRequest, querySigningRequest } from "./csr-requests.ts";
+import { reportClaimSize } from "./claim-size-request.ts";
 import { publishCsiNode, queryCsiDriver, queryRuntimeClass } from "./csi-requests.ts";
 import { createEvent, patchEvent, updateEvent } from "./event-requests.ts";
 import { createLease, queryLease, updateLease } from "./lease-requests.ts";
@@ -46,6 +47,7 @@ export const UPSTREAM_HANDLERS: ReadonlyMap<string, UpstreamHandler> = new Map([
   ["query csidriver", queryCsiDriver],
   ["query runtimeclass", queryRuntimeClass],
   ["insert csinode", publishCsiNode],
+  ["update claimsize", reportClaimSize],
   ["update csinode", publishCsiNode],
   ["query serviceaccounttoken", requestToken],
   ["insert lease", createLease],

@@ -1,5 +1,5 @@
-import type { CSIDriver, CSINode, RuntimeClass } from "@kedge/kube";
-import { publishCsiNode, readObjectResp } from "@kedge/protocol";
+import type { CSIDriver, CSINode, ObjectKey, RuntimeClass } from "@kedge/kube";
+import { type ClaimSize, publishCsiNode, readObjectResp, readOk, reportClaimSize } from "@kedge/protocol";
 import { requireObject } from "./answered-object.ts";
 import type { CloudRequests } from "./cloud-requests.ts";
 import { MetaError } from "./meta-error.ts";
@@ -41,6 +41,12 @@ export class CsiObjects {
     this.#requireOurs("CSINode objects");
     const reply = await this.#cloud.ask(publishCsiNode(csiNode, partial), signal);
     return requireObject(readObjectResp<CSINode>(reply.content), { name: csiNode.metadata?.name ?? "" });
+  }
+
+  /** @throws as {@link driver} */
+  async claimSize(key: ObjectKey, size: ClaimSize, signal: AbortSignal): Promise<void> {
+    this.#requireOurs("sizes of claims");
+    readOk((await this.#cloud.ask(reportClaimSize(key, size), signal)).content);
   }
 
   /** A stock cloud does not answer at all: each question would wait for its time limit. */

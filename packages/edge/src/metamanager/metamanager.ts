@@ -141,6 +141,9 @@ export class MetaManager extends Component {
     handles.use(bus.handle("meta/getCsiDriver", ({ name }) => this.#csi.driver(name, this.signal)));
     handles.use(bus.handle("meta/getRuntimeClass", ({ name }) => this.#csi.runtimeClass(name, this.signal)));
     handles.use(bus.handle("meta/publishCsiNode", (request, signal) => this.#csi.publish(request, any(signal))));
+    handles.use(
+      bus.handle("meta/reportClaimSize", ({ key, size }, signal) => this.#csi.claimSize(key, size, any(signal))),
+    );
     handles.use(bus.listen("hub/connection", (connection) => this.#csi.note(connection)));
     handles.use(bus.handle("meta/requestToken", (question) => this.#tokens.get(question, this.signal)));
     handles.use(

@@ -20,6 +20,7 @@ const CLUSTER_RULES: PolicyRule[] = [
   rule("", ["pods/status"], ["patch", "update"]),
   rule("", ["configmaps", "secrets"], ["get", "list", "watch"]),
   rule("", ["persistentvolumes", "persistentvolumeclaims"], ["get"]),
+  rule("", ["persistentvolumeclaims/status"], ["update"]),
   rule("", ["serviceaccounts/token"], ["create"]),
   rule("", ["events"], ["create", "update", "patch"]),
   rule("", ["namespaces"], ["create"]), // its own, if that is not there

@@ -39,6 +39,10 @@ export class CsiDrivers implements PluginHandler, Disposable {
     return driver;
   }
 
+  canExpand(name: string): boolean {
+    return this.#drivers.get(name)?.capabilities.expand === true;
+  }
+
   /** Calls back when a driver came or went. */
   onChange(listener: (driver: string) => void): Disposable {
     this.#listeners.add(listener);

@@ -18,8 +18,10 @@ export interface CsiVolume {
   readonly publishSecret: ObjectKey | undefined;
   readonly stageSecret: ObjectKey | undefined;
   readonly expandSecret: ObjectKey | undefined;
-  /** What the PersistentVolume shall hold, and what the claim says it holds, as quantities. */
-  readonly capacity: { readonly wanted: string; readonly present: string } | undefined;
+  /** What the PersistentVolume shall hold, and what its claim says it holds, as quantities. */
+  readonly capacity:
+    | { readonly wanted: string; readonly present: string; readonly claim: ObjectKey; readonly claimUid: string }
+    | undefined;
 }
 
 /** A volume that the pod itself describes. */
@@ -66,7 +68,10 @@ export function boundCsiVolume(
     publishSecret: keyOf(csi.nodePublishSecretRef),
     stageSecret: keyOf(csi.nodeStageSecretRef),
     expandSecret: keyOf(csi.nodeExpandSecretRef),
-    capacity: wanted === undefined || present === undefined ? undefined : { wanted, present },
+    capacity:
+      wanted === undefined || present === undefined
+        ? undefined
+        : { wanted, present, claim: keyOf(claim.metadata) ?? { name: "" }, claimUid: claim.metadata?.uid ?? "" },
   };
 }
 

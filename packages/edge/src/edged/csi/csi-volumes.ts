@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { loadPluginServices } from "@kedge/cri";
-import type { Pod } from "@kedge/kube";
+import { compareQuantities, parseQuantity, type Pod, quantityToInteger } from "@kedge/kube";
 import { type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { podsDirectory, safeName, volumeDirectory } from "../volumes/pod-directory.ts";
@@ -147,6 +147,35 @@ export class CsiVolumes {
     );
     if (mounted || group === undefined || !ownsByGroup(volume, driver, settings)) return;
     await giveToGroup(target, group, pod.spec?.securityContext?.fsGroupChangePolicy, signal);
+  }
+
+  /**
+   * Has the driver grow the file system of a volume that the cluster made larger, and tells the cluster.
+   *
+   * @throws CriError, VolumeError
+   */
+  async expand(pod: Pod, volume: CsiVolume, signal: AbortSignal): Promise<void> {
+    const { capacity } = volume;
+    if (capacity === undefined || volume.readOnly) return;
+    if (compareQuantities(parseQuantity(capacity.wanted), parseQuantity(capacity.present)) <= 0) return;
+    const { bus, drivers } = this.#deps;
+    const driver = drivers.get(volume.driver);
+    if (!driver.capabilities.expand) return;
+    const { CsiAccessMode } = await loadPluginServices();
+    const group = pod.spec?.securityContext?.fsGroup;
+    await this.#locks.run(lockKey(volume.driver, volume.handle), async () => {
+      const request = {
+        volumeId: volume.handle,
+        volumePath: this.path(pod.metadata?.uid ?? "", volume.name),
+        stagingTargetPath: driver.capabilities.stage ? this.#stagingPath(volume.driver, volume.handle) : "",
+        capacityRange: { requiredBytes: quantityToInteger(parseQuantity(capacity.wanted)) },
+        volumeCapability: capabilityOf(volume, driver, group, CsiAccessMode),
+        secrets: await secretsOf(volume.expandSecret, "NodeExpandSecretRef", bus, signal),
+      };
+      await driver.node.expand(request, signal);
+    });
+    const size = { uid: capacity.claimUid, storage: capacity.wanted };
+    await bus.request("meta/reportClaimSize", { key: capacity.claim, size }, signal);
   }
 
   /** Unpublishes what the pod had, and unstages what nobody has any more. @throws VolumeError, CriError: try again. */

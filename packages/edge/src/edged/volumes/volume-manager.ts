@@ -138,7 +138,10 @@ export class VolumeManager implements AsyncDisposable {
         try {
           const made = await this.#resolve(pod, volume, signal);
           if (made.kind === "files") await this.#setUp(pod, volume, objects, signal);
-          if (made.kind === "csi") await this.#plugins.volumes.mount(pod, made.csi, true, signal);
+          if (made.kind === "csi") {
+            await this.#plugins.volumes.mount(pod, made.csi, true, signal);
+            if (this.#plugins.drivers.canExpand(made.csi.driver)) await this.#expand(pod, volume, signal);
+          }
         } catch (error) {
           signal.throwIfAborted();
           const facts = { pod: pod.metadata?.name, volume: volume.name, error: toError(error) };
@@ -262,6 +265,14 @@ export class VolumeManager implements AsyncDisposable {
     const made = this.#made.get(uid) ?? new Map<string, ResolvedVolume>();
     this.#made.set(uid, made.set(volume.name, resolved));
     return resolved;
+  }
+
+  /** The cluster may have made a volume larger while the pod runs; it says so to who asks. */
+  async #expand(pod: Pod, volume: Volume, signal: AbortSignal): Promise<void> {
+    if (volume.persistentVolumeClaim === undefined && volume.ephemeral === undefined) return;
+    const { bus, node } = this.#deps;
+    const now = await resolveVolume(pod, volume, node.node(), bus, signal);
+    if (now.kind === "csi") await this.#plugins.volumes.expand(pod, now.csi, signal);
   }
 
   async #mount(

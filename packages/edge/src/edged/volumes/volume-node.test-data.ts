@@ -7,6 +7,7 @@ import type {
   CSIDriver,
   CSINode,
   Node,
+  ObjectKey,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
@@ -36,6 +37,7 @@ export class VolumeNode implements AsyncDisposable {
   readonly persistentVolumes: Record<string, PersistentVolume> = {};
   readonly attachments: Record<string, VolumeAttachment> = {};
   readonly csiDrivers: Record<string, CSIDriver> = {};
+  readonly sizes: { readonly key: ObjectKey; readonly size: { readonly uid: string; readonly storage: string } }[] = [];
   readonly csiNodes: { readonly csiNode: CSINode; readonly partial: boolean }[] = [];
   node: Node | undefined;
   offline = false;
@@ -52,6 +54,7 @@ export class VolumeNode implements AsyncDisposable {
     this.bus.handle("meta/getVolume", ({ name }) => this.persistentVolumes[name]);
     this.bus.handle("meta/getVolumeAttachment", ({ name }) => this.attachments[name]);
     this.bus.handle("meta/getCsiDriver", ({ name }) => this.csiDrivers[name]);
+    this.bus.handle("meta/reportClaimSize", (report) => void this.sizes.push(report));
     this.bus.handle("meta/publishCsiNode", (request) => {
       if (this.offline) throw new Error("the cloud is not connected");
       this.csiNodes.push(request);

@@ -94,7 +94,9 @@ export class ChaosWorld implements AsyncDisposable {
       token: () => cloud.token(),
     };
     const node = scope.use(await TestEdgeNode.join(behind, { name: NODE, kubelet: KUBELET_SETTINGS }));
-    await waitForNode(cloud.kube, NODE, "True");
+    await waitForNode(cloud.kube, NODE, "True").catch((error: unknown) => {
+      throw new Error(`the node did not become Ready\n${cloud.logTail()}\n${node.logTail()}`, { cause: error });
+    });
     const settings = { metadata: { name: "settings", namespace: NAMESPACE }, data: { a: "1" } };
     await cloud.kube.create(CONFIG_MAPS, settings, signal());
     return new ChaosWorld(cloud, node, link, scope.move());

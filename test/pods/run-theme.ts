@@ -1,6 +1,7 @@
 import { after, before, describe, test } from "node:test";
 import { appendFileSync } from "node:fs";
 import { toError } from "@kedge/runtime";
+import { nothingLeft } from "./left-behind.ts";
 import type { PodCase, PodTheme } from "./pod-case.ts";
 import { PodFixtures } from "./pod-fixtures.ts";
 import { PodRecorder } from "./pod-recorder.ts";
@@ -13,6 +14,8 @@ const CONCURRENCY = 10;
 const CASE_SECONDS = 60;
 /** On top of a case's own time: its namespace, and its end. */
 const AROUND_MS = 90_000;
+/** A kubelet's housekeeping comes by every two seconds, and its garbage collection every minute. */
+const LEFT_MS = 120_000;
 
 /** Runs cases on a target that is started for them, those that may be side by side. */
 export function describeCases(
@@ -47,6 +50,9 @@ export function describeCases(
     describe("one by one", { concurrency: 1 }, () => {
       for (const { theme, each } of cases) if (each.alone === true) one(theme, each);
     });
+    test("at the end the node has nothing left of them", { timeout: 2 * LEFT_MS }, () =>
+      nothingLeft(target, new Set(), LEFT_MS),
+    );
   });
 }
 

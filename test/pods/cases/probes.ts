@@ -100,7 +100,7 @@ export const PROBES: PodTheme = {
       steps: [
         warning("Unhealthy"),
         runs(
-          "until grep -q '^GET /x?y=1 HTTP/1.1' /tmp/request && grep -qi '^X-Colour: red' /tmp/request && grep -q '^User-Agent: kube-probe/' /tmp/request; do sleep 0.1; done",
+          "until grep -q '^GET /x?y=1 HTTP/1.1' /tmp/request && grep -qi '^X-Colour: red' /tmp/request && grep -qi '^User-Agent: kube-probe/' /tmp/request; do sleep 0.1; done",
         ),
       ],
     },

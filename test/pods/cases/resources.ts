@@ -6,7 +6,7 @@ import { becomes, cgroupHas, cgroupShows, changesPod, isReady, objectHas, shows,
 const MiB = 1024 * 1024;
 const withResources = (resources: ResourceRequirements) => lasting({ resources });
 const GUARANTEED = { requests: { cpu: "100m", memory: "32Mi" }, limits: { cpu: "100m", memory: "32Mi" } };
-const BURSTABLE = { requests: { cpu: "200m", memory: "16Mi" }, limits: { cpu: "500m", memory: "48Mi" } };
+const BURSTABLE = { requests: { cpu: "100m", memory: "16Mi" }, limits: { cpu: "500m", memory: "48Mi" } };
 
 export const RESOURCES: PodTheme = {
   name: "resources",
@@ -46,10 +46,10 @@ export const RESOURCES: PodTheme = {
       pod: withResources(BURSTABLE),
       steps: [
         becomes({ phase: "Running", qosClass: "Burstable" }),
-        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "102"),
         cgroupHas("burstable", "cpu", "cpu.cfs_quota_us", "50000"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(48 * MiB)),
-        cgroupShows("cpu", "cpu.shares", "204"),
+        cgroupShows("cpu", "cpu.shares", "102"),
         cgroupShows("memory", "memory.limit_in_bytes", String(48 * MiB)),
         shows("cat /proc/1/oom_score_adj", /^9\d\d\n$/),
       ],
@@ -62,7 +62,7 @@ export const RESOURCES: PodTheme = {
       ]),
       steps: [
         isReady(),
-        cgroupHas("burstable", "cpu", "cpu.shares", "409"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
         cgroupHas("burstable", "cpu", "cpu.cfs_quota_us", "100000"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(96 * MiB)),
       ],
@@ -75,7 +75,7 @@ export const RESOURCES: PodTheme = {
       ]),
       steps: [
         isReady(),
-        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "102"),
         cgroupHas("burstable", "cpu", "cpu.cfs_quota_us", "-1"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", (value) => Number(value) > 2 ** 60),
         cgroupShows("memory", "memory.limit_in_bytes", String(48 * MiB)),
@@ -96,13 +96,13 @@ export const RESOURCES: PodTheme = {
           container({
             name: "first",
             script: "exit 0",
-            resources: { requests: { cpu: "400m", memory: "16Mi" }, limits: { cpu: "1", memory: "96Mi" } },
+            resources: { requests: { cpu: "200m", memory: "16Mi" }, limits: { cpu: "1", memory: "96Mi" } },
           }),
         ],
       }),
       steps: [
         isReady(),
-        cgroupHas("burstable", "cpu", "cpu.shares", "409"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
         cgroupHas("burstable", "cpu", "cpu.cfs_quota_us", "100000"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(96 * MiB)),
       ],
@@ -114,7 +114,7 @@ export const RESOURCES: PodTheme = {
       }),
       steps: [
         isReady(),
-        cgroupHas("burstable", "cpu", "cpu.shares", "409"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(96 * MiB)),
       ],
     },
@@ -132,11 +132,11 @@ export const RESOURCES: PodTheme = {
       name: "the pod's overall limits count for all its containers",
       pod: lasting(
         {},
-        { resources: { requests: { cpu: "200m", memory: "32Mi" }, limits: { cpu: "400m", memory: "64Mi" } } },
+        { resources: { requests: { cpu: "100m", memory: "32Mi" }, limits: { cpu: "400m", memory: "64Mi" } } },
       ),
       steps: [
         becomes({ phase: "Running", qosClass: "Burstable" }),
-        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "102"),
         cgroupHas("burstable", "cpu", "cpu.cfs_quota_us", "40000"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(64 * MiB)),
       ],
@@ -154,7 +154,7 @@ export const RESOURCES: PodTheme = {
         objectHas({
           status: {
             containerStatuses: {
-              0: { resources: BURSTABLE, allocatedResources: { cpu: "200m", memory: "16Mi" } },
+              0: { resources: BURSTABLE, allocatedResources: { cpu: "100m", memory: "16Mi" } },
             } as never,
           },
         }),
@@ -193,7 +193,7 @@ export const RESIZE: PodTheme = {
               containers: [
                 {
                   name: "main",
-                  resources: { requests: { cpu: "300m", memory: "24Mi" }, limits: { cpu: "700m", memory: "64Mi" } },
+                  resources: { requests: { cpu: "200m", memory: "24Mi" }, limits: { cpu: "700m", memory: "64Mi" } },
                 },
               ],
             },
@@ -202,9 +202,9 @@ export const RESIZE: PodTheme = {
         ),
         cgroupShows("memory", "memory.limit_in_bytes", String(64 * MiB)),
         cgroupShows("cpu", "cpu.cfs_quota_us", "70000"),
-        cgroupShows("cpu", "cpu.shares", "307"),
+        cgroupShows("cpu", "cpu.shares", "204"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(64 * MiB)),
-        cgroupHas("burstable", "cpu", "cpu.shares", "307"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "204"),
         objectHas({
           status: {
             containerStatuses: {
@@ -245,7 +245,7 @@ export const RESIZE: PodTheme = {
           await changesPod({ spec: { containers: [{ name: "main", resources }] } }, "resize")(run);
         },
         becomes({ conditions: { PodResizePending: "True Deferred" } }),
-        cgroupShows("cpu", "cpu.shares", "204"),
+        cgroupShows("cpu", "cpu.shares", "102"),
       ],
       timeoutSeconds: 90,
     },
@@ -256,12 +256,12 @@ export const RESIZE: PodTheme = {
         isReady(),
         changesPod(
           {
-            spec: { containers: [{ name: "main", resources: { requests: { cpu: "100m" }, limits: { cpu: "300m" } } }] },
+            spec: { containers: [{ name: "main", resources: { requests: { cpu: "50m" }, limits: { cpu: "300m" } } }] },
           },
           "resize",
         ),
         cgroupShows("cpu", "cpu.cfs_quota_us", "30000"),
-        cgroupHas("burstable", "cpu", "cpu.shares", "102"),
+        cgroupHas("burstable", "cpu", "cpu.shares", "51"),
         becomes({ containers: { main: { restarts: 0 } } }),
       ],
       timeoutSeconds: 90,

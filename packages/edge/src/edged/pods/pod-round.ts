@@ -118,7 +118,9 @@ export class PodRound {
         continue;
       }
       const key = `${uid}_${name}_${namespace}_${container.name}_${containerHash(container)}`;
-      this.#crashes.failed(key, record.id, record.finishedAtMs - record.startedAtMs);
+      // One that could not even be started has no time of its start.
+      const ranMs = record.startedAtMs === 0 ? 0 : record.finishedAtMs - record.startedAtMs;
+      this.#crashes.failed(key, record.id, ranMs);
       const { waitMs, remainingMs } = this.#crashes.wait(key);
       if (remainingMs <= 0) {
         starts.push(container);

@@ -42,9 +42,10 @@ export class PodProbes implements ProbeResults, Disposable {
   readonly #pod: () => Pod;
   readonly #onChanged: () => void;
   readonly #life = new AbortController();
+  /** Of startup and liveness probes: aborts when the pod shall end. */
+  readonly #restarts = new AbortController();
   readonly #wake = new WakeUp();
   #probed: readonly Probed[] | undefined;
-  #terminating = false;
 
   /**
    * @param pod with the status that was last decided.
@@ -90,11 +91,12 @@ export class PodProbes implements ProbeResults, Disposable {
 
   /** The pod shall end: only readiness is asked for from now on. */
   terminate(): void {
-    this.#terminating = true;
+    this.#restarts.abort();
   }
 
   [Symbol.dispose](): void {
     this.#life.abort();
+    this.#restarts.abort();
     for (const { series } of this.#probed ?? []) series[Symbol.dispose]();
     this.#probed = [];
   }
@@ -104,7 +106,7 @@ export class PodProbes implements ProbeResults, Disposable {
   }
 
   #verdict(kind: ProbeKind, id: string): boolean | undefined {
-    if (this.#terminating) return undefined;
+    if (this.#restarts.signal.aborted) return undefined;
     return this.#probed?.find((probed) => probed.kind === kind && probed.state?.containerId === id)?.state?.verdict;
   }
 
@@ -130,7 +132,7 @@ export class PodProbes implements ProbeResults, Disposable {
       for (;;) {
         const nowMs = clock.monotonic();
         const waiting = (this.#probed ?? []).filter((probed) => this.#isOpen(probed));
-        for (const probed of waiting) if (probed.dueMs <= nowMs) void this.#ask(probed, signal);
+        for (const probed of waiting) if (probed.dueMs <= nowMs) void this.#ask(probed);
         const nextMs = Math.min(...waiting.filter(({ asking }) => !asking).map(({ dueMs }) => dueMs));
         if (nextMs === Number.POSITIVE_INFINITY) await this.#wake.wait(signal);
         else await this.#wake.waitOr(nextMs - nowMs, clock, signal);
@@ -143,14 +145,15 @@ export class PodProbes implements ProbeResults, Disposable {
   /** Whether there is something to ask. */
   #isOpen({ kind, container, state, alive, asking }: Probed): boolean {
     if (!alive || asking || state === undefined || state.held) return false;
-    if (kind !== "readiness" && this.#terminating) return false;
+    if (kind !== "readiness" && this.#restarts.signal.aborted) return false;
     if (kind === "startup") return true;
     const startup = this.#find("startup", container.name);
     return startup === undefined || startup.state?.verdict === true;
   }
 
-  async #ask(probed: Probed, signal: AbortSignal): Promise<void> {
+  async #ask(probed: Probed): Promise<void> {
     const { prober, clock, logger } = this.#deps;
+    const { signal } = probed.kind === "readiness" ? this.#life : this.#restarts;
     const { kind, container, probe, series, state: asked } = probed;
     if (asked === undefined) return;
     probed.asking = true;

@@ -5,7 +5,7 @@ import type { Allocatable } from "../env/container-resource-value.ts";
 import { amountsOf, podLimits } from "../resources/pod-resources.ts";
 import { quantityValue } from "../resources/quantity.ts";
 import { valueOf } from "../resources/cgroup-values.ts";
-import { mountPointsBelow, mountTmpfs } from "./run-mount.ts";
+import { mountFilesystem, mountPointsBelow, mountTmpfs } from "./run-mount.ts";
 import { VolumeError } from "./volume-error.ts";
 
 /** Everybody may write; what is made in a pod's group's directory belongs to that group. */
@@ -44,6 +44,38 @@ export async function ensureTmpfs(
   await mountTmpfs(directory, [`mode=${mode.toString(8)}`, ...owner, ...size], signal);
 }
 
+const HUGE_PAGES = "HugePages";
+
+/** What the node has reserved of pages of one size; how much a container may take of it, its limits say. */
+async function ensureHugePages(
+  directory: string,
+  pageSizeBytes: number,
+  group: number | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o750 });
+  if ((await mountPointsBelow(directory)).includes(directory)) return;
+  const mode = group === undefined ? MODE.everybody : MODE.group;
+  const owner = group === undefined ? [] : [`gid=${group}`];
+  const options = [`pagesize=${pageSizeBytes}`, `mode=${mode.toString(8)}`, ...owner];
+  await mountFilesystem("hugetlbfs", "nodev", directory, options, signal);
+}
+
+/** `HugePages-2Mi` names the size; `HugePages` takes the one that the pod's containers ask for. */
+export function pageBytes(pod: Pod, volume: Volume): number {
+  const named = volume.emptyDir?.medium?.slice(HUGE_PAGES.length + 1) ?? "";
+  if (named !== "") return quantityValue(named);
+  const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+  const asked = containers.flatMap(({ resources }) => Object.keys({ ...resources?.requests, ...resources?.limits }));
+  const sizes = new Set(asked.filter((name) => name.startsWith("hugepages-")).map((name) => name.slice(10)));
+  const [size] = sizes;
+  if (size !== undefined && sizes.size === 1) return quantityValue(size);
+  throw new VolumeError(
+    `emptyDir ${volume.name} with medium HugePages: the pod's containers must ask for huge pages of one size, not ${sizes.size}`,
+    { code: "InvalidVolume", volume: volume.name },
+  );
+}
+
 /** @throws VolumeError */
 export async function ensureEmptyDir(
   pod: Pod,
@@ -55,8 +87,9 @@ export async function ensureEmptyDir(
   const group = pod.spec?.securityContext?.fsGroup;
   const medium = volume.emptyDir?.medium ?? "";
   if (medium === "") return ensureDirectory(directory, group);
+  if (medium.startsWith(HUGE_PAGES)) return ensureHugePages(directory, pageBytes(pod, volume), group, signal);
   if (medium !== "Memory")
-    throw new VolumeError(`emptyDir with medium ${medium} is not supported yet on this node`, {
+    throw new VolumeError(`emptyDir with medium ${medium} is not known on this node`, {
       code: "VolumeNotSupported",
       volume: volume.name,
     });

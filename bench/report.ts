@@ -3,7 +3,7 @@ export interface Figure {
   readonly bench: string;
   readonly metric: string;
   readonly value: number;
-  readonly unit: "ms" | "s" | "MB" | "%" | "KB" | "KB/min" | "MB/day" | "1";
+  readonly unit: "ms" | "s" | "MB" | "%" | "KB" | "KB/min" | "MB/day" | "MB/s" | "1";
   /** What docs/PERFORMANCE.md promises; absent where a figure is for information. */
   readonly target?: number;
 }

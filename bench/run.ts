@@ -10,7 +10,9 @@ import { CONTROL_PLANES, TestBed } from "../test/e2e/test-bed.ts";
 import type { StartCloud } from "../test/e2e/test-cloud.ts";
 import { configPropagation } from "./config-propagation.ts";
 import { edgeFootprint } from "./edge-footprint.ts";
+import { execLatency } from "./exec-latency.ts";
 import { fleet, FLEET_PARTS } from "./fleet/fleet.ts";
+import { logsThroughput } from "./logs-throughput.ts";
 import { podStart } from "./pod-start.ts";
 import { printFigure } from "./report.ts";
 import { twinLatency } from "./twin-latency.ts";
@@ -46,6 +48,8 @@ const BENCHES: Readonly<Record<string, (start: StartCloud) => Promise<void>>> = 
   /** The part of the fleet that says what cloudcore takes. */
   "cloud-footprint": () => fleet({ ...fleetOptions(), only: "h2-h3" }, printFigure),
   fleet: () => fleet(fleetOptions(), printFigure),
+  "logs-throughput": onNode((bed) => logsThroughput(bed, printFigure)),
+  "exec-latency": onNode((bed) => execLatency(bed, printFigure)),
   "config-propagation": onNode((bed) => configPropagation(bed, printFigure)),
   "twin-latency": onNode((bed) => twinLatency(bed, printFigure)),
 };

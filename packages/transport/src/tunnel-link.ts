@@ -113,9 +113,15 @@ export class TunnelLink implements AsyncDisposable {
   connect(type: TunnelConnectType, connect: TunnelConnect): TunnelConnection {
     if (!this.open) throw new TunnelError("Cut", "the node's tunnel is closed");
     if (this.#connections.size >= TUNNEL_SESSIONS_MAX) throw tooManySessions();
-    const connection = new TunnelConnection(this.#wire, connect);
-    this.#connections.set(connect.connectId, connection);
+    const connection = this.#add(connect);
     this.#sendNow(connect.connectId, type, encodeTunnelConnect(connect));
+    return connection;
+  }
+
+  #add(connect: TunnelConnect): TunnelConnection {
+    const connection = new TunnelConnection(this.#wire, connect);
+    connection.on("error", () => undefined); // whoever reads or writes gets it, too
+    this.#connections.set(connect.connectId, connection);
     return connection;
   }
 
@@ -184,10 +190,7 @@ export class TunnelLink implements AsyncDisposable {
       const { message } = toError(error);
       return this.#refuse(connectId, { code: refusal?.code ?? "Refused", message });
     }
-    const connection = new TunnelConnection(this.#wire, connect);
-    connection.on("error", () => undefined); // whoever reads or writes gets it, too
-    this.#connections.set(connectId, connection);
-    onConnect(connection, type);
+    onConnect(this.#add(connect), type);
   }
 
   #refuse(connectId: bigint, end: TunnelEnd): void {

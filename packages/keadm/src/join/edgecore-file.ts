@@ -79,7 +79,7 @@ function defaults(options: EdgeCoreFileOptions, paths: HostPaths): Tree {
         },
       },
       edgeHub: { ...hubFiles(paths, certPath), quic: { server: cloud.quic } },
-      edgeStream: { server: cloud.tunnel, ...streamFiles(paths, certPath) },
+      edgeStream: { enable: true, server: cloud.tunnel, ...streamFiles(paths, certPath) },
       eventBus: { mqttMode: options.hasMqttBroker ? 2 : 0 },
       ...(paths.root !== ROOT_DIR_DEFAULT && { deviceTwin: { dmiSockPath: `${paths.etc}/` } }),
     },

@@ -9,7 +9,10 @@ import { FaultWorld, NODE } from "./fault-world.ts";
 const long = process.env["KEDGE_FAULTS"] === "long";
 const [SEEDS, MESSAGES] = long ? [20, 5_010] : [2, 400];
 const SETTLED_MS = 90_000;
-const RECORDED_MS = 20_000;
+/** Records of busy objects are written every 30 s. */
+const RECORDED_MS = 60_000;
+/** Between two looks at what still waits. */
+const AT_REST_MS = 5_000;
 const POLL_MS = 200;
 const [only] = [process.env["KEDGE_SEED"]];
 const first = Math.floor(Math.random() * 1e9);
@@ -31,7 +34,7 @@ describe("faults at random moments", { skip: FaultEdge.missing(), concurrency: l
       await world.untilTried(Infinity);
       await settle(world);
       const memory = await world.memory();
-      await world.edge.stop();
+      await stopAtRest(world);
       const journal = world.edge.journal();
       assert.deepEqual(world.observer.violations, []);
       const lost = [...journal.accepted].filter((tag) => !world.observer.tags.has(tag));
@@ -70,6 +73,17 @@ async function settle({ observer, edge, downstream, cloud }: FaultWorld): Promis
     if (performance.now() > late)
       assert.fail(`the node does not have the newest of ${differing.join()}\n${edge.logTail()}\n${cloud.logTail()}`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS)); // the agent's journal grows: nothing tells us when
+  }
+}
+
+/** What has arrived must also be told to have; while the agent runs its database is its alone. */
+async function stopAtRest({ edge }: FaultWorld): Promise<void> {
+  const late = performance.now() + SETTLED_MS;
+  for (;;) {
+    await edge.stop();
+    if (edge.waiting() === 0 || performance.now() > late) return;
+    edge.startAgent();
+    await new Promise((resolve) => setTimeout(resolve, AT_REST_MS)); // time to connect, and to hear what is done
   }
 }
 

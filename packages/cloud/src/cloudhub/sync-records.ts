@@ -149,7 +149,11 @@ export class SyncRecords extends Component {
   #change(node: string, object: SyncedObject, version: string | undefined): void {
     const key = recordKey(node, object);
     const now = this.#deps.clock.monotonic();
-    const dueAt = Math.max(now + COALESCE_MS, (this.#recentWrites.get(key) ?? -Infinity) + WRITE_AGAIN_MS);
+    const soon = now + COALESCE_MS;
+    // What the node has given up, or lost, whoever comes after us must know.
+    const dueAt = isProgress(version)
+      ? Math.max(soon, (this.#recentWrites.get(key) ?? -Infinity) + WRITE_AGAIN_MS)
+      : soon;
     let change = this.#changes.get(key);
     if (change === undefined) {
       change = { node, object, version, writing: false, failures: 0, dueAt };
@@ -158,7 +162,9 @@ export class SyncRecords extends Component {
       this.#changedOf.set(node, keys.add(key));
     }
     change.version = version;
-    if (!this.#pending.has(key)) {
+    if (this.#pending.has(key)) {
+      if (change.failures === 0) change.dueAt = Math.min(change.dueAt, dueAt);
+    } else {
       Object.assign(change, { failures: 0, dueAt });
       this.#pending.set(key, change);
     }
@@ -307,6 +313,10 @@ export class SyncRecords extends Component {
     await this.#writeAll();
     await Promise.all([this.#namespaced[Symbol.asyncDispose](), this.#cluster[Symbol.asyncDispose]()]);
   }
+}
+
+function isProgress(version: string | undefined): boolean {
+  return version !== undefined && version !== NOT_ACKNOWLEDGED;
 }
 
 function isNamespaceGoing(error: unknown): boolean {

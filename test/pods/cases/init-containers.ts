@@ -118,6 +118,7 @@ export const INIT_CONTAINERS: PodTheme = {
         deletes(),
         isGone(),
         neverWas({ containers: { main: { state: "running" } } }),
+        neverWas({ containers: { main: { state: "terminated" } } }),
       ],
     },
     {

@@ -56,6 +56,12 @@ export const STATUS: PodTheme = {
       ],
     },
     {
+      name: "an ended pod is not ready to start containers any more",
+      core: true,
+      pod: once({ script: "exit 0" }),
+      steps: [becomes({ phase: "Succeeded", conditions: { PodReadyToStartContainers: "False" } })],
+    },
+    {
       name: "conditions say which containers are not ready",
       pod: podOf([
         { script: SERVE, readinessProbe: { exec: { command: ["false"] } } },

@@ -1,3 +1,4 @@
+import type { ReservedCgroup } from "./node/node-reservation.ts";
 import { CPU_MANAGER_OFF, type CpuManagerConfig } from "./cpus/cpu-manager-config.ts";
 import { HOUSEKEEPING_DEFAULTS, type HousekeepingConfig } from "./housekeeping-config.ts";
 
@@ -28,6 +29,8 @@ export interface EdgedConfig {
   readonly cpuCfsQuota: boolean;
   readonly cpuCfsQuotaPeriodMs: number;
   readonly cpuManager: CpuManagerConfig;
+  /** `enforceNodeAllocatable`, beside pods. */
+  readonly reservedCgroups: readonly ReservedCgroup[];
   /** `singleProcessOOMKill`; cgroup v2 only. */
   readonly singleProcessOomKill: boolean;
   readonly swapBehavior: "NoSwap" | "LimitedSwap";
@@ -75,6 +78,7 @@ export const EDGED_CONFIG_DEFAULTS: Omit<EdgedConfig, "nodeName"> = {
   cpuCfsQuota: true,
   cpuCfsQuotaPeriodMs: 100,
   cpuManager: CPU_MANAGER_OFF,
+  reservedCgroups: [],
   singleProcessOomKill: false,
   swapBehavior: "NoSwap",
   memoryThrottlingFactor: undefined,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import type { EdgeCoreConfig } from "@kedge/api";
 import { EDGED_CONFIG_DEFAULTS, type EdgedConfig } from "./edged-config.ts";
 import { hardThresholds, housekeepingConfig } from "./housekeeping-config.ts";
+import { nodeReservation, reservedCgroups } from "./node/node-reservation.ts";
 import type { NodeReporterConfig } from "./node/node-reporter.ts";
 
 /** Edged's part of edgecore.yaml. */
@@ -26,6 +27,7 @@ export function edgedConfig({ modules: { edged } }: EdgeCoreConfig): EdgedConfig
     cpuCfsQuota: kubelet.cpuCFSQuota,
     cpuCfsQuotaPeriodMs: kubelet.cpuCFSQuotaPeriod,
     cpuManager: cpuManagerConfig(kubelet),
+    reservedCgroups: reservedCgroups(edged),
     singleProcessOomKill: kubelet.singleProcessOOMKill === true,
     swapBehavior: kubelet.memorySwap.swapBehavior === "LimitedSwap" ? "LimitedSwap" : "NoSwap",
     memoryThrottlingFactor: kubelet.featureGates?.["MemoryQoS"] === true ? kubelet.memoryThrottlingFactor : undefined,
@@ -56,14 +58,7 @@ export function nodeReporterConfig({ modules: { edged } }: EdgeCoreConfig, agent
       schedulable: edged.registerSchedulable,
       port: kubelet.readOnlyPort,
     },
-    reservation: {
-      maxPods: kubelet.maxPods,
-      podsPerCore: kubelet.podsPerCore,
-      kubeReserved: kubelet.kubeReserved,
-      systemReserved: kubelet.systemReserved,
-      evictionHard: hardThresholds(kubelet),
-      ignoreEvictionThreshold: edged.experimentalNodeAllocatableIgnoreEvictionThreshold,
-    },
+    reservation: nodeReservation(edged, hardThresholds(kubelet)),
     nodeIP: edged.nodeIP,
     interfaceName: edged.customInterfaceName,
     rootDirectory: edged.rootDirectory,

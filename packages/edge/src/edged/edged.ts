@@ -27,6 +27,7 @@ import { PodWorkers } from "./pods/pod-workers.ts";
 import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
 import { CgroupManager } from "./resources/cgroup-manager.ts";
+import { hugePageSizes } from "./resources/linux-resources.ts";
 import { RuntimeWatch } from "./runtime/runtime-watch.ts";
 import { Allocations } from "./resize/allocations.ts";
 import { UserNamespaces } from "./security/user-namespaces.ts";
@@ -181,6 +182,10 @@ export class Edged extends Component {
   /** What probes came to, as kubelets serve it at `/metrics/probes`. */
   probeMetrics(): string {
     return this.#workers.probeMetrics.render();
+  }
+
+  get volumes(): VolumeManager {
+    return this.#parts.volumes;
   }
 
   /** The cloud may have forgotten which pods this node has: whichever it does not know to exist any more is ended. */
@@ -368,9 +373,18 @@ async function openCgroups(config: EdgedConfig, node: NodeFacts, logger: Logger)
     podPidsLimit: config.podPidsLimit,
     cpuCfsQuota: config.cpuCfsQuota,
     cpuCfsPeriodUs: config.cpuCfsQuotaPeriodMs * US_PER_MS,
+    hugePageSizes: hugePageSizes(),
+    memoryQos: config.memoryThrottlingFactor !== undefined,
   });
   // Before eviction thresholds: pods shall be evicted there, not killed by the kernel.
   for (const error of await cgroups.ensureRoot(node.podsLimit()))
     logger.warn({ error }, "a limit of all pods is not set: nothing keeps them from what the node needs itself");
+  for (const { name, values } of config.reservedCgroups)
+    await cgroups.limitExisting(name, values).catch((error: unknown) => {
+      logger.warn(
+        { cgroup: name, error: toError(error) },
+        "a cgroup of the machine is not limited to what is reserved for it",
+      );
+    });
   return cgroups;
 }

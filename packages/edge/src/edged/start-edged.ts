@@ -5,11 +5,13 @@ import { mkdir } from "node:fs/promises";
 import type { EdgeBus } from "../edge-messages.ts";
 import type { EdgedConfig } from "./edged-config.ts";
 import { edgedConfig, nodeReporterConfig } from "./edged-settings.ts";
+import type { NodePlugins } from "./csi/node-plugins.ts";
 import { Edged } from "./edged.ts";
 import { NodeLease } from "./node/node-lease.ts";
 import type { NodeHealth } from "./node/node-conditions.ts";
 import type { RuntimeFacts } from "./node/node-facts.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
+import { setOwnOomScore } from "./node/own-oom-score.ts";
 import type { KubeletEndpoint } from "./server/kubelet-endpoint.ts";
 import { RuntimeAnswers } from "./runtime/runtime-answers.ts";
 import { runtimeHealth } from "./runtime/runtime-health.ts";
@@ -37,6 +39,7 @@ export async function startEdged(
   await using scope = new AsyncDisposableStack();
   const settings = edgedConfig(config);
   await mkdir(settings.rootDirectory, { recursive: true, mode: 0o750 });
+  await setOwnOomScore(config.modules.edged.tailoredKubeletConfig.oomScoreAdj, logger);
   const cri = scope.use(
     new CriClient({
       runtimeEndpoint: settings.runtimeEndpoint,
@@ -48,11 +51,13 @@ export async function startEdged(
   const answers = new RuntimeAnswers(settings.runtimeEndpoint, logger);
   let nodeHealth: () => NodeHealth | undefined = () => undefined;
   let devices: () => RuntimeFacts["devices"] = () => undefined;
+  let plugins: () => NodePlugins | undefined = () => undefined;
   const runtime = async () => {
     const facts = await runtimeHealth(cri.runtime, stopping.signal);
     if (!stopping.signal.aborted) answers.note(facts.version === "" ? facts.errors[0] : undefined);
     const { pressure, errors = [] } = nodeHealth() ?? {};
-    return { ...facts, pressure, errors: [...facts.errors, ...errors], devices: devices() };
+    const volumesInUse = await plugins()?.volumes.inUse();
+    return { ...facts, pressure, errors: [...facts.errors, ...errors], devices: devices(), volumesInUse };
   };
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
   const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
@@ -63,6 +68,9 @@ export async function startEdged(
   nodeHealth = () => edged.nodeHealth;
   devices = () => edged.deviceResources;
   edged.onNodeHealth(() => node.reportSoon());
+  plugins = () => edged.volumes.plugins;
+  edged.volumes.plugins.volumes.onInUse(() => node.reportSoon());
+  node.onNewNode(() => edged.volumes.plugins.nodeRegistered()); // its CSINode went with the old one
   const lease = scope.use(
     NodeLease.start(
       {

@@ -3,6 +3,7 @@ import { availableParallelism, cpus, release } from "node:os";
 import { join } from "node:path";
 import type { NodeSystemInfo } from "@kedge/kube";
 import { memoryCapacityBytes } from "../resources/cgroup-values.ts";
+import { swapCapacityBytes } from "../resources/swap.ts";
 import { formatBytes } from "../resources/quantity.ts";
 
 /** What Kubernetes calls this processor: Go's names. */
@@ -25,6 +26,10 @@ export interface MachineInfo {
   readonly storageBytes: number;
   /** Resource name (`hugepages-2Mi`) → bytes set aside. */
   readonly hugePages: Readonly<Record<string, number>>;
+  /** Processes and threads that the kernel allows at once; undefined: not known. */
+  readonly pidsMax?: number | undefined;
+  /** 0: the machine does not swap. */
+  readonly swapBytes?: number;
   /** All of `nodeInfo` but the versions of runtime and agent. */
   readonly system: Omit<NodeSystemInfo, "containerRuntimeVersion" | "kubeletVersion" | "kubeProxyVersion">;
 }
@@ -37,6 +42,8 @@ export function readMachineInfo(rootDirectory: string): MachineInfo {
     memoryBytes: memoryCapacityBytes(),
     storageBytes: bsize * blocks,
     hugePages: readHugePages("/sys/kernel/mm/hugepages"),
+    pidsMax: pidsMax("/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"),
+    swapBytes: swapCapacityBytes(),
     system: {
       machineID: firstLine("/etc/machine-id", "/var/lib/dbus/machine-id"),
       systemUUID: firstLine(
@@ -62,6 +69,11 @@ export function architecture(): string {
 export function osImage(release: string): string {
   const value = /^PRETTY_NAME=(.*)$/m.exec(release)?.[1]?.trim() ?? "";
   return value.replace(/^(["'])(.*)\1$/, "$2") || "Linux";
+}
+
+function pidsMax(...paths: string[]): number | undefined {
+  const limits = paths.map((path) => Number(text(path)?.trim() ?? "")).filter((limit) => limit > 0);
+  return limits.length === 0 ? undefined : Math.min(...limits);
 }
 
 function readHugePages(directory: string): Record<string, number> {

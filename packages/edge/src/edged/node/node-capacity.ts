@@ -14,13 +14,15 @@ export interface NodeReservation {
   readonly evictionHard?: Readonly<ResourceList> | undefined;
   /** `experimentalNodeAllocatableIgnoreEvictionThreshold` */
   readonly ignoreEvictionThreshold?: boolean;
+  /** `enforceNodeAllocatable` has `pods`; default true. Else pods may use together all that there is. */
+  readonly enforcesPods?: boolean;
 }
 
 export interface NodeResources {
   readonly capacity: ResourceList;
   readonly allocatable: ResourceList;
   /** Allocatable before eviction thresholds: what the cgroup of all pods is limited to. */
-  readonly podsLimit: { readonly cpu: string; readonly memory: string };
+  readonly podsLimit: { readonly cpu: string; readonly memory: string; readonly pid?: string };
 }
 
 /** The node's capacity, and what of it pods may ask for: never less than nothing. */
@@ -28,7 +30,8 @@ export function nodeResources(machine: MachineInfo, reservation: NodeReservation
   const { maxPods, podsPerCore = 0 } = reservation;
   const pods = podsPerCore > 0 ? Math.min(podsPerCore * machine.cpus, maxPods) : maxPods;
   const hugePages = Object.entries(machine.hugePages);
-  const hugePagesText = Object.fromEntries(hugePages.map(([name, bytes]) => [name, formatBytes(bytes)]));
+  const textOf = (keeps: (name: string) => number) =>
+    Object.fromEntries(hugePages.map(([name, bytes]) => [name, formatBytes(Math.max(0, bytes - keeps(name)))]));
   const kept = (resource: string) =>
     quantityMilli(reservation.kubeReserved?.[resource]) + quantityMilli(reservation.systemReserved?.[resource]);
 
@@ -46,17 +49,28 @@ export function nodeResources(machine: MachineInfo, reservation: NodeReservation
       memory: formatKibibytes(machine.memoryBytes),
       "ephemeral-storage": formatKibibytes(machine.storageBytes),
       pods: String(pods),
-      ...hugePagesText,
+      ...textOf(() => 0),
     },
     allocatable: {
       cpu: formatMilli(cpuMilli),
       memory: formatKibibytes(memory),
       "ephemeral-storage": formatKibibytes(storage),
       pods: String(Math.max(0, pods - kept("pods") / 1000)),
-      ...hugePagesText,
+      ...textOf((name) => kept(name) / 1000),
     },
-    podsLimit: { cpu: formatMilli(cpuMilli), memory: formatKibibytes(memoryBefore) },
+    podsLimit:
+      reservation.enforcesPods === false
+        ? { cpu: String(machine.cpus), memory: formatKibibytes(machine.memoryBytes), ...pidLimit(machine, 0) }
+        : {
+            cpu: formatMilli(cpuMilli),
+            memory: formatKibibytes(memoryBefore),
+            ...pidLimit(machine, kept("pid") / 1000),
+          },
   };
+}
+
+function pidLimit({ pidsMax }: MachineInfo, kept: number): { readonly pid?: string } {
+  return pidsMax === undefined ? {} : { pid: String(Math.max(0, pidsMax - kept)) };
 }
 
 function evictionBytes(
@@ -66,8 +80,11 @@ function evictionBytes(
 ): number {
   const threshold = ignoreEvictionThreshold === true ? undefined : evictionHard?.[signal];
   if (threshold === undefined) return 0;
+  if (threshold === "0%" || threshold === "100%") return 0; // as kubelets have it: these switch a threshold off
   const percentage = /^(\d+(?:\.\d+)?)%$/.exec(threshold)?.[1];
-  return percentage === undefined ? quantityValue(threshold) : Math.floor((capacity * Number(percentage)) / 100);
+  if (percentage === undefined) return quantityValue(threshold);
+  // A kubelet counts percents in single precision, which a node's status shows: 10 % is a little more than a tenth.
+  return Math.trunc(capacity * Math.fround(Math.fround(Number(percentage)) / 100));
 }
 
 // Memory and file systems come in KiB, and so they are read by people.

@@ -67,6 +67,7 @@ export function nodeStatus(present: NodeStatus, facts: StatusFacts, nowMs: numbe
       containerRuntimeVersion: runtime.version,
       kubeletVersion: version,
       kubeProxyVersion: version,
+      ...(machine.swapBytes !== undefined && machine.swapBytes > 0 && { swap: { capacity: machine.swapBytes } }),
     },
     ...(runtime.images !== undefined && { images: [...runtime.images] }),
     ...(runtime.handlers !== undefined && { runtimeHandlers: [...runtime.handlers] }),

@@ -35,7 +35,13 @@ const capacities: { name: string; machine?: Partial<MachineInfo>; reservation: o
     reservation: { maxPods: 110, evictionHard },
     expected: {
       capacity: { cpu: "4", memory: "8Gi", "ephemeral-storage": "100Gi", pods: "110", "hugepages-2Mi": "0" },
-      allocatable: { cpu: "4", memory: "8092Mi", "ephemeral-storage": "90Gi", pods: "110", "hugepages-2Mi": "0" },
+      allocatable: {
+        cpu: "4",
+        memory: "8092Mi",
+        "ephemeral-storage": "96636764000",
+        pods: "110",
+        "hugepages-2Mi": "0",
+      },
       podsLimit: { cpu: "4", memory: "8Gi" },
     },
   },
@@ -54,12 +60,47 @@ const capacities: { name: string; machine?: Partial<MachineInfo>; reservation: o
     },
   },
   {
+    name: "processes are reserved, too; huge pages can be; thresholds of 0% and 100% are none",
+    machine: { pidsMax: 32_768, hugePages: { "hugepages-2Mi": 64 * MIB } },
+    reservation: {
+      kubeReserved: { pid: "1000", "hugepages-2Mi": "16Mi" },
+      systemReserved: { pid: "500" },
+      evictionHard: { "memory.available": "0%", "nodefs.available": "100%" },
+    },
+    expected: {
+      capacity: { cpu: "4", memory: "8Gi", "ephemeral-storage": "100Gi", pods: "110", "hugepages-2Mi": "64Mi" },
+      allocatable: { cpu: "4", memory: "8128Mi", "ephemeral-storage": "100Gi", pods: "110", "hugepages-2Mi": "48Mi" },
+      podsLimit: { cpu: "4", memory: "8Gi", pid: "31268" },
+    },
+  },
+  {
+    name: "without enforcement pods may use all together what there is",
+    machine: { pidsMax: 32_768, hugePages: {} },
+    reservation: { enforcesPods: false, kubeReserved: { cpu: "1", memory: "1Gi", pid: "1000" } },
+    expected: {
+      capacity: { cpu: "4", memory: "8Gi", "ephemeral-storage": "100Gi", pods: "110" },
+      allocatable: { cpu: "3", memory: "7Gi", "ephemeral-storage": "100Gi", pods: "110" },
+      podsLimit: { cpu: "4", memory: "8Gi", pid: "32768" },
+    },
+  },
+  {
+    // As a kubelet's node has shown it: capacity 103079844Ki, allocatable 94998384074.
+    name: "MUST-MATCH: a kubelet's tenth",
+    machine: { storageBytes: 103_079_844 * 1024, hugePages: {} },
+    reservation: { evictionHard: { "nodefs.available": "10%" } },
+    expected: {
+      capacity: { cpu: "4", memory: "8Gi", "ephemeral-storage": "103079844Ki", pods: "110" },
+      allocatable: { cpu: "4", memory: "8Gi", "ephemeral-storage": "94998384074", pods: "110" },
+      podsLimit: { cpu: "4", memory: "8Gi" },
+    },
+  },
+  {
     name: "huge pages come out of memory, and nothing is less than nothing",
     machine: { memoryBytes: 64 * MIB, hugePages: { "hugepages-2Mi": 128 * MIB } },
     reservation: { maxPods: 1, kubeReserved: { cpu: "9" }, evictionHard },
     expected: {
       capacity: { cpu: "4", memory: "64Mi", "ephemeral-storage": "100Gi", pods: "1", "hugepages-2Mi": "128Mi" },
-      allocatable: { cpu: "0", memory: "0", "ephemeral-storage": "90Gi", pods: "1", "hugepages-2Mi": "128Mi" },
+      allocatable: { cpu: "0", memory: "0", "ephemeral-storage": "96636764000", pods: "1", "hugepages-2Mi": "128Mi" },
       podsLimit: { cpu: "0", memory: "64Mi" },
     },
   },

@@ -8,6 +8,7 @@ const root = new URL("..", import.meta.url).pathname;
 const JUDGED_ELSEWHERE: Readonly<Record<string, { places: number; by: string }>> = {
   "packages/apiserver/src/http/https-server.ts": { places: 1, by: "the server: asks for each request" },
   "packages/cloud/src/cloudhub/https-server.ts": { places: 1, by: "the server: each route checks" },
+  "packages/cloud/src/cloudstream/kubelet-server.ts": { places: 1, by: "the server: asks for each request" },
   "packages/cloud/src/doctor/check-serving.ts": { places: 1, by: "the doctor: looks at it, sends nothing" },
   "packages/edge/src/edgehub/certificate-api.ts": { places: 1, by: "the join: CA held against the token's hash" },
   "packages/edge/src/edged/probes/http-get.ts": { places: 1, by: "nobody, as Kubernetes has it: a pod's own probe" },

@@ -93,7 +93,7 @@ export async function startCloudCore(
   readiness.started();
   const running = scope.move();
   return {
-    ports: { tunnel: 0, stream: 0, ...hub.ports, ...stream?.ports, monitor: monitor.port },
+    ports: { ...hub.ports, tunnel: 0, stream: 0, ...stream?.ports, monitor: monitor.port },
     connectedNodes: () => hub.connectedNodes,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

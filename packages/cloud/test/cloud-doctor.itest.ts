@@ -22,13 +22,14 @@ const address = "127.0.0.1";
 const dir = mkdtempSync(join(tmpdir(), "kedge-cloud-doctor-"));
 let kubernetes: TestKubernetes;
 let kube: KubeClient;
-let ports: { websocket: number; https: number; monitor: number };
+let ports: { websocket: number; https: number; monitor: number; tunnel: number; stream: number };
 
 before(async () => {
   if (options.skip !== false) return;
   kubernetes = await startKubernetes();
   kube = kubernetes.connect();
-  ports = { websocket: await freePort(), https: await freePort(), monitor: await freePort() };
+  const [websocket, https, monitor] = [await freePort(), await freePort(), await freePort()];
+  ports = { websocket, https, monitor, tunnel: await freePort(), stream: await freePort() };
 });
 after(async () => {
   await kube?.[Symbol.asyncDispose]();
@@ -53,7 +54,7 @@ function configuration(hub: Record<string, unknown> = {}, kubeConfig = kubernete
         https: { address, port: ports.https },
         ...hub,
       },
-      cloudStream: { enable: false },
+      cloudStream: { address, tunnelPort: ports.tunnel, streamPort: ports.stream },
     },
   };
 }
@@ -84,7 +85,10 @@ test("before the first start only the token is missing; while cloudcore runs all
     assert.match(running.get("monitor")?.detail ?? "", /runs and is ready/);
     assert.equal(
       running.get("ports")?.detail,
-      `${cloud.ports.websocket} is cloudcore's, ${cloud.ports.https} is cloudcore's`,
+      Object.entries(cloud.ports)
+        .filter(([name]) => name !== "monitor")
+        .map(([, port]) => `${port} is cloudcore's`)
+        .join(", "),
     );
     assert.match(running.get("nodes")?.detail ?? "", /^0 edge nodes, 0 connected here \(limit 500\)$/);
     assert.match(running.get("token")?.detail ?? "", /lets nodes join until /);

@@ -92,6 +92,7 @@ describe("CloudStream with a real API server", { skip }, () => {
         answer.setEncoding("utf8");
         answer.on("data", (part: string) => (body += part));
         answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));
+        answer.once("error", reject);
       },
     );
     sent.once("error", reject);
@@ -212,7 +213,7 @@ describe("CloudStream with a real API server", { skip }, () => {
     },
   );
 
-  test("a slow reader costs a window, and hinders nobody", STEP, async () => {
+  test("W46: a slow reader costs a window, and hinders nobody", STEP, async () => {
     await using fixture = await startCloud(kubernetes, {}, undefined, undefined, EVERYWHERE);
     const identity = await register("edge-f", fixture);
     let written = 0;
@@ -252,6 +253,26 @@ describe("CloudStream with a real API server", { skip }, () => {
       assert.equal((await call(port, "/stats/summary", boss)).body, "/stats/summary\n");
     slow.destroy();
     assert.ok(written < 16 * 1024 * 1024, `${written} bytes were taken from the writer`);
+  });
+
+  test("W46: what a node answers is what its caller gets, its status and a broken end included", STEP, async () => {
+    await using fixture = await startCloud(kubernetes, {}, undefined, undefined, EVERYWHERE);
+    const identity = await register("edge-h", fixture);
+    await using link = await openTunnel(identity, fixture.cloud.ports.tunnel, (connection) => {
+      connection.on("error", () => undefined);
+      if (connection.connect.path === "/stats/summary") {
+        connection.respond({ status: 404, headers: { "X-Said": ["so"] } });
+        return void connection.end("not here\n");
+      }
+      connection.respond({ status: 200, headers: {} });
+      connection.write("half of it", () => connection.destroy(new Error("the disk is gone")));
+    });
+    const port = portOf(await shown(fixture, "edge-h", isShown));
+    const admin = await kubernetes.ca.issueClient("boss", ["system:masters"]);
+    const boss = { cert: admin.certificate, key: admin.key };
+    assert.deepEqual(await call(port, "/stats/summary", boss), { status: 404, body: "not here\n" });
+    await assert.rejects(call(port, "/metrics/resource", boss), "what broke off does not look whole");
+    assert.equal(link.sessions, 0, "nothing is left of either");
   });
 
   test(

@@ -23,6 +23,8 @@ export interface ApiResponse {
   readonly headers: Readonly<Record<string, string>>;
   /** Parts of a stream are sent at once each, and asked for only when the caller has taken the last one. */
   readonly body: string | Uint8Array | AsyncIterable<string | Uint8Array>;
+  /** A reader that takes nothing for a long time is waited for: somebody has halted a log, say. */
+  readonly isPatient?: boolean;
   /**
    * Takes the caller's connection, and says all that is said on it from now on; `head` has come with the request. Only in answer
    * to a request that asks for another protocol.

@@ -219,7 +219,7 @@ async function refuseUpgrade({ status, headers, body }: ApiResponse, socket: TLS
 }
 
 async function send(
-  { status, headers, body }: ApiResponse,
+  { status, headers, body, isPatient = false }: ApiResponse,
   headOnly: boolean,
   response: ServerResponse,
   signal: AbortSignal,
@@ -232,7 +232,8 @@ async function send(
   }
   response.writeHead(status, headers);
   response.flushHeaders(); // so that the caller of a watch knows it has begun
-  for await (const part of body) if (!response.write(part)) await drained(response, signal);
+  for await (const part of body)
+    if (!response.write(part)) await drained(response, isPatient ? undefined : STALLED_READER_MS_MAX, signal);
   await ended(response);
 }
 
@@ -245,12 +246,10 @@ async function ended(response: ServerResponse, bytes?: Uint8Array): Promise<void
   await promise;
 }
 
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+async function drained(response: ServerResponse, waitMs: number | undefined, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(
-    () => reject(new Error(`the reader took nothing for ${STALLED_READER_MS_MAX} ms`)),
-    STALLED_READER_MS_MAX,
-  );
+  const give = () => reject(new Error(`the reader took nothing for ${waitMs} ms`));
+  const timer = waitMs === undefined ? undefined : setTimeout(give, waitMs);
   const onAbort = () => reject(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });
   response.once("drain", resolve);

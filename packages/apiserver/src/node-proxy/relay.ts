@@ -44,6 +44,7 @@ export function relayedAnswer(answer: IncomingMessage): ApiResponse {
     status: answer.statusCode ?? 502,
     headers: passedBack(answer.headers),
     body: answer as AsyncIterable<Buffer>,
+    isPatient: true,
   };
 }
 

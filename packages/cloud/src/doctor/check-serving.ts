@@ -47,12 +47,16 @@ export async function checkMonitor(facts: CloudFacts, signal: AbortSignal): Prom
 /** Each port must be free, or be held by a cloudcore of this CA. */
 export async function checkPorts({ config, ca, monitor }: CloudFacts): Promise<Finding> {
   if (config === undefined) return found.skipped(NEEDS_CONFIG);
-  const { websocket, https } = config.modules.cloudHub;
+  const { cloudHub, cloudStream } = config.modules;
+  const { address: streams, tunnelPort, streamPort } = cloudStream;
+  const ports = [
+    ["cloudHub.websocket.port", cloudHub.websocket],
+    ["cloudHub.https.port", cloudHub.https],
+    ["cloudStream.tunnelPort", { address: streams, port: cloudStream.enable ? tunnelPort : 0 }],
+    ["cloudStream.streamPort", { address: streams, port: cloudStream.enable ? streamPort : 0 }],
+  ] as const;
   const said: string[] = [];
-  for (const [key, { address, port }] of [
-    ["websocket", websocket],
-    ["https", https],
-  ] as const) {
+  for (const [key, { address, port }] of ports) {
     if (port === 0) continue;
     if (await isPortFree(port, address)) {
       if (monitor?.ready === true)
@@ -67,7 +71,7 @@ export async function checkPorts({ config, ca, monitor }: CloudFacts): Promise<F
     if (shown === undefined || (ca !== undefined && !shown.verify(ca.publicKey)))
       return found.failed(
         `${address}:${port} is taken by a program that is not this cloudcore`,
-        `see who: ss -ltnp 'sport = :${port}'; stop it, or set modules.cloudHub.${key}.port`,
+        `see who: ss -ltnp 'sport = :${port}'; stop it, or set modules.${key}`,
       );
     said.push(`${port} is cloudcore's`);
   }

@@ -3,6 +3,7 @@ import { checkCa, checkServerCertificate, checkTokenSecret } from "./check-certi
 import { checkApi, checkCrds, checkRights } from "./check-cluster.ts";
 import { checkConfiguration } from "./check-configuration.ts";
 import { checkMonitor, checkNodes, checkPorts } from "./check-serving.ts";
+import { checkStreams } from "./check-streams.ts";
 import type { CloudFacts } from "./cloud-facts.ts";
 
 type CloudCheck = (facts: CloudFacts, signal: AbortSignal) => Finding | Promise<Finding>;
@@ -19,6 +20,7 @@ const CHECKS: readonly (readonly [name: string, title: string, check: CloudCheck
   ["monitor", "cloudcore", checkMonitor],
   ["ports", "ports", checkPorts],
   ["nodes", "nodes", checkNodes],
+  ["streams", "logs and exec", checkStreams],
 ];
 
 /** Looks at all that cloudcore needs with this configuration file, and changes nothing. */

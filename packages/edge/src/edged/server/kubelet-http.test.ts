@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -75,10 +75,19 @@ test("W-11: what is open is what tells no secrets", () => {
   ]);
 });
 
+test("every route is in docs/SECURITY.md, with who may call it, and none that is not there", () => {
+  const document = readFileSync(new URL("../../../../../docs/SECURITY.md", import.meta.url), "utf8");
+  const table = /<!-- node routes -->(.*)<!-- \/node routes -->/s.exec(document)?.[1] ?? "";
+  const listed = [...table.matchAll(/^\| 10350 \| (.*?) \| (.*?) \|/gm)].map(([, route, who]) => `${route}: ${who}`);
+  const known = KUBELET_ROUTES.map(
+    ({ methods, path, access }) => `${methods.join(", ")} ${path}: ${access === "open" ? "anyone" : "token"}`,
+  );
+  assert.deepEqual(listed.sort(), known.sort());
+});
+
 test("lets in who shows the token, also after a restart", async () => {
   await using endpoint = await startHttp();
   const { file, port, asked } = endpoint;
-  const { readFileSync } = await import("node:fs");
   const authorization = `Bearer ${readFileSync(file, "utf8").trim()}`;
   const response = await fetch(`http://127.0.0.1:${port}/pods?a=b`, { headers: { authorization } });
   assert.equal(await response.text(), "let in");

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { DEPLOYMENTS } from "@kedge/kube";
+import { type Deployment, DEPLOYMENTS } from "@kedge/kube";
 import { freePort, TestProcess } from "@kedge/testing";
 import { deployment, NAMESPACE, TestBed } from "../test/e2e/test-bed.ts";
 import type { StartCloud } from "../test/e2e/test-cloud.ts";
@@ -12,14 +12,19 @@ import type { Report } from "./report.ts";
 import { trafficByResource, trafficTo } from "./traffic.ts";
 
 const PODS_COUNT = 20;
+/** Only with the internal broker: it shows what a pod costs. */
+const MANY_PODS_COUNT = 100;
+const MANY_PODS_MS = 180_000;
 const MOSQUITTO = "/usr/sbin/mosquitto";
 /** 5 MB a day. */
 const KB_PER_MINUTE = 3.47;
 
-/** Memory, CPU and traffic of the agent, idle for `seconds`, without pods and with 20; with either MQTT broker. */
+/** Memory, CPU and traffic of the agent, idle for `seconds`, without pods, with 20 and with 100; with either MQTT broker. */
 export async function edgeFootprint(start: StartCloud, report: Report, seconds: number): Promise<void> {
   await using internal = await TestBed.start(start, "bench-edge-footprint");
   await measureBed(internal, report, "internal broker", seconds);
+  await scale(internal, MANY_PODS_COUNT);
+  await measure(internal, report, `${MANY_PODS_COUNT} pods, internal broker`, seconds, {});
   await internal[Symbol.asyncDispose]();
   if (!existsSync(MOSQUITTO)) return console.error(`kedge: no ${MOSQUITTO}: not measured with an external broker`);
   await using scope = new AsyncDisposableStack();
@@ -53,12 +58,19 @@ async function measureBed(bed: TestBed, report: Report, broker: string, seconds:
   });
 }
 
+async function scale({ cloud: { kube } }: TestBed, replicas: number): Promise<void> {
+  const key = { namespace: NAMESPACE, name: "many" };
+  await kube.patch(DEPLOYMENTS, key, { type: "merge", body: { spec: { replicas } } }, AbortSignal.timeout(30_000));
+  const isThere = (found?: Deployment) => found?.status?.availableReplicas === replicas;
+  await waitForObject(kube, DEPLOYMENTS, key, isThere, MANY_PODS_MS);
+}
+
 async function measure(
   bed: TestBed,
   report: Report,
   what: string,
   seconds: number,
-  target: { rss: number; private: number; kbPerMinute?: number },
+  target: { rss?: number; private?: number; kbPerMinute?: number },
 ): Promise<void> {
   const pid = bed.node.agentPid ?? 0;
   const { cloudHub } = bed.cloud.ports;
@@ -72,8 +84,13 @@ async function measure(
   const { rssMb, privateMb, pssMb } = memoryOf(pid);
   const kbPerMinute = (kind: "payloadBytes" | "wireBytes") => ((after[kind] - before[kind]) / 1000 / seconds) * 60;
   const figure = { bench: "edge-footprint", unit: "MB" } as const;
-  report({ ...figure, metric: `RSS, ${what}`, value: rssMb, target: target.rss });
-  report({ ...figure, metric: `private, ${what}`, value: privateMb, target: target.private });
+  report({ ...figure, metric: `RSS, ${what}`, value: rssMb, ...(target.rss !== undefined && { target: target.rss }) });
+  report({
+    ...figure,
+    metric: `private, ${what}`,
+    value: privateMb,
+    ...(target.private !== undefined && { target: target.private }),
+  });
   report({ ...figure, metric: `PSS, ${what}`, value: pssMb });
   report({ ...figure, metric: `CPU of a core, ${what}`, value: cpuPercent, unit: "%", target: 1 });
   const traffic = { ...figure, unit: "KB/min" } as const;

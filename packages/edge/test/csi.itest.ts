@@ -83,6 +83,7 @@ test("a volume is staged once, published for each pod, and undone with the last"
   const [stage, publish] = driver.calls;
   assert.equal(stage?.request["stagingTargetPath"], join(global, "globalmount"));
   assert.equal(publish?.request["targetPath"], hostPath);
+  assert.deepEqual(await volumes.plugins.volumes.inUse(), [`kubernetes.io/csi/${DRIVER}^vol-1`]);
   assert.deepEqual(publish?.request["volumeContext"], {});
 
   driver.calls.length = 0;
@@ -90,6 +91,7 @@ test("a volume is staged once, published for each pod, and undone with the last"
   assert.deepEqual(driver.methods(), ["unpublish"]);
   await volumes.release("uid-2", signal);
   assert.deepEqual(driver.methods(), ["unpublish", "unpublish", "unstage"]);
+  assert.deepEqual(await volumes.plugins.volumes.inUse(), []);
   assert.deepEqual(await mountPointsBelow(node.rootDirectory), []);
   assert.deepEqual(await readdir(join(global, "..")), []);
 });

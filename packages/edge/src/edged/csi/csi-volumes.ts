@@ -45,9 +45,25 @@ export class CsiVolumes {
   readonly #locks = new KeyedLock();
   /** What this agent has staged; another one may have staged more, and drivers take being asked again. */
   readonly #staged = new Set<string>();
+  #onInUse: (() => void) | undefined;
 
   constructor(deps: CsiVolumesDeps) {
     this.#deps = deps;
+  }
+
+  /**
+   * The volumes that the cluster must not detach from this node, as a node's status names them. Drivers that need no
+   * attaching are among them, which hurts nobody.
+   */
+  async inUse(): Promise<string[]> {
+    const persistent = (await this.mounted()).filter(({ volumeLifecycleMode }) => volumeLifecycleMode !== "Ephemeral");
+    const names = persistent.map(({ driverName, volumeHandle }) => `kubernetes.io/csi/${driverName}^${volumeHandle}`);
+    return [...new Set(names)].toSorted();
+  }
+
+  /** Calls `listener` when {@link inUse} may be another. */
+  onInUse(listener: () => void): void {
+    this.#onInUse = listener;
   }
 
   /** Where the runtime finds it. */
@@ -107,6 +123,7 @@ export class CsiVolumes {
       volumeLifecycleMode: volume.lifecycle,
       attachmentID: attachmentName(volume.handle, volume.driver, nodeName),
     });
+    if (!mounted) this.#onInUse?.();
     const stages = volume.lifecycle === "Persistent" && driver.capabilities.stage;
     const stagingTargetPath = stages ? this.#stagingPath(volume.driver, volume.handle) : "";
     const key = lockKey(volume.driver, volume.handle);
@@ -203,6 +220,7 @@ export class CsiVolumes {
     await removeEmpty(target);
     await removeVolumeData(directory);
     await removeEmpty(directory);
+    this.#onInUse?.();
   }
 
   /** Without a record no driver was called; if something is mounted all the same, it is the kernel's word that counts. */

@@ -57,8 +57,10 @@ export function nodeStatus(present: NodeStatus, facts: StatusFacts, nowMs: numbe
     ...(missing.length > 0 ? [`missing node capacity for resources: ${missing.join(", ")}`] : []),
   ];
   const health = { pressure: runtime.pressure ?? NO_PRESSURE, errors };
+  const inUse = runtime.volumesInUse ?? present.volumesInUse ?? [];
+  const { volumesInUse: _before, ...kept } = present;
   return {
-    ...present,
+    ...kept,
     addresses: [...facts.addresses],
     capacity: { ...present.capacity, ...resources.capacity, ...runtime.devices?.capacity },
     allocatable: { ...present.allocatable, ...resources.allocatable, ...runtime.devices?.allocatable },
@@ -72,7 +74,7 @@ export function nodeStatus(present: NodeStatus, facts: StatusFacts, nowMs: numbe
     ...(runtime.images !== undefined && { images: [...runtime.images] }),
     ...(runtime.handlers !== undefined && { runtimeHandlers: [...runtime.handlers] }),
     ...(runtime.features?.supplementalGroupsPolicy === true && { features: { supplementalGroupsPolicy: true } }),
-    ...(runtime.volumesInUse !== undefined && { volumesInUse: [...runtime.volumesInUse] }),
+    ...(inUse.length > 0 && { volumesInUse: [...inUse] }), // an empty list is none to the API
     conditions: mergeConditions(present.conditions ?? [], health, kubeTime(nowMs)),
   };
 }

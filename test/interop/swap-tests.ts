@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { OBJECT_SYNCS } from "@kedge/api";
 import { PODS, SECRETS } from "@kedge/kube";
-import { NAMESPACE, TestBed } from "../e2e/test-bed.ts";
+import { NAMESPACE, sleeper, TestBed } from "../e2e/test-bed.ts";
 import { type CloudProgram, kubernetesCloud, OUR_CLOUD, waitForNode } from "../e2e/test-cloud.ts";
 import { type EdgeProgram, OUR_EDGE } from "../e2e/test-edge-node.ts";
 import { waitForObject } from "../e2e/wait-for-object.ts";
@@ -16,6 +18,26 @@ import { createApp, filesBecome, runPod, setColour, setWord } from "./workload-c
 
 const TIMEOUT_MS = 300_000;
 
+/** A pod of the node's own, in words that an API server writes otherwise: each agent must know it again. */
+async function createStaticPod(bed: TestBed): Promise<void> {
+  const { spec } = sleeper("own", bed.node.name);
+  const [container] = spec?.containers ?? [];
+  const resources = { requests: { cpu: "0.02" }, limits: { memory: "67108864" } };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "own", labels: { app: "own" }, annotations: { note: "of this node" } },
+    spec: {
+      hostNetwork: false,
+      terminationGracePeriodSeconds: 1,
+      containers: [{ ...container, resources, volumeMounts: [{ name: "scratch", mountPath: "/scratch" }] }],
+      volumes: [{ name: "scratch", emptyDir: {} }],
+    },
+  };
+  await writeFile(join(bed.node.manifests, "own.json"), JSON.stringify(pod));
+  await bed.podReady(`own-${bed.node.name}`, BOTH_ENDS_MS);
+}
+
 /** One side is replaced on a running node: what ran goes on, and the new side knows what the old one did. */
 export function describeSwap(): void {
   describe("swapping one side on a running node", { concurrency: 1 }, () => {
@@ -27,6 +49,7 @@ export function describeSwap(): void {
       const options = { ...IMPATIENT, program: STOCK_EDGE, enter: host.enter };
       bed = scope.use(await TestBed.start(kubernetesCloud(STOCK_CLOUD, STOCK_CRDS), "edge-swapped", options));
       await createApp(bed);
+      await createStaticPod(bed);
       await createDevice(bed);
     });
     after(() => scope.disposeAsync());

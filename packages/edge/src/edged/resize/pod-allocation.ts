@@ -1,6 +1,9 @@
 import type { Container, Pod, ResourceRequirements } from "@kedge/kube";
 import { amountsOf, isSidecar } from "../resources/pod-resources.ts";
 
+/** Under this name stands what the pod has as a whole, if it says so: no container is called so. */
+export const POD_LEVEL = "";
+
 /** What the node has given to a pod, by container: the resources of those that may change while they run. */
 export type Allocation = Readonly<Record<string, ResourceRequirements>>;
 
@@ -14,7 +17,21 @@ export function resizableContainers({ spec }: Pod): Container[] {
 
 /** What the pod's spec asks for. */
 export function allocationOf(pod: Pod): Allocation {
-  return Object.fromEntries(resizableContainers(pod).map(({ name, resources = {} }) => [name, resources]));
+  const whole = pod.spec?.resources === undefined ? [] : [[POD_LEVEL, pod.spec.resources] as const];
+  return Object.fromEntries([
+    ...resizableContainers(pod).map(({ name, resources = {} }) => [name, resources] as const),
+    ...whole,
+  ]);
+}
+
+/** The containers' part of one, the pod's own part of the other. */
+export function withPodLevel(containers: Allocation, whole: Allocation): Allocation {
+  return whole[POD_LEVEL] === undefined ? containers : { ...containers, [POD_LEVEL]: whole[POD_LEVEL] };
+}
+
+/** Whether what the pod has as a whole differs. */
+export function changesPodLevel(before: Allocation, after: Allocation): boolean {
+  return changedResources(before[POD_LEVEL], after[POD_LEVEL]).length > 0;
 }
 
 /** The pod as if its spec asked for what it has. Containers that have got nothing yet stay as they are. */
@@ -27,9 +44,15 @@ export function withAllocation(pod: Pod, allocation: Allocation | undefined): Po
     });
   const { initContainers, containers } = pod.spec;
   const sidecars = initContainers?.map((one) => (isSidecar(one) ? (given([one])[0] ?? one) : one));
+  const whole = allocation[POD_LEVEL];
   return {
     ...pod,
-    spec: { ...pod.spec, containers: given(containers), ...(sidecars !== undefined && { initContainers: sidecars }) },
+    spec: {
+      ...pod.spec,
+      ...(whole !== undefined && { resources: whole }),
+      containers: given(containers),
+      ...(sidecars !== undefined && { initContainers: sidecars }),
+    },
   };
 }
 

@@ -7,7 +7,16 @@ import { newestContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 import type { PodAllocation } from "./allocations.ts";
 import type { ResizeRefusal } from "./judge-resize.ts";
 import { planResize, type ResizePlan } from "./plan-resize.ts";
-import { type Allocation, allocationOf, isSameAllocation, largerOf, withAllocation } from "./pod-allocation.ts";
+import {
+  type Allocation,
+  allocationOf,
+  changesPodLevel,
+  isSameAllocation,
+  largerOf,
+  POD_LEVEL,
+  withAllocation,
+  withPodLevel,
+} from "./pod-allocation.ts";
 
 export interface PodResizeDeps extends EdgedParts {
   /** Whether the node can give the pod what its spec asks for. */
@@ -90,8 +99,11 @@ export class PodResize {
   /** Containers that run of which nothing is known were started by who had no word for it: with what the pod has. */
   #learn(pod: Pod, runtime: RuntimePod): void {
     if (this.#state === undefined) return;
+    const begun = runtime.containers.some(({ state }) => state === "running");
     const unknown = Object.entries(allocationOf(pod)).filter(
-      ([name]) => this.actuated[name] === undefined && newestContainer(runtime, name)?.state === "running",
+      ([name]) =>
+        this.actuated[name] === undefined &&
+        (name === POD_LEVEL ? begun : newestContainer(runtime, name)?.state === "running"),
     );
     if (unknown.length > 0) this.#note({ ...this.actuated, ...Object.fromEntries(unknown) });
   }
@@ -102,7 +114,9 @@ export class PodResize {
    * @returns when to try again, if that is needed. Never throws but when `signal` aborts.
    */
   async actuate(pod: Pod, { updates }: ResizePlan, signal: AbortSignal): Promise<number | undefined> {
-    if (updates.length === 0 || this.#state === undefined) return undefined;
+    if (this.#state === undefined) return undefined;
+    const { allocated } = this.#state;
+    if (updates.length === 0 && !changesPodLevel(this.actuated, allocated)) return undefined;
     const { cri, cgroups } = this.#deps;
     try {
       await cgroups?.ensurePod(withAllocation(pod, largerOf(this.#state.allocated, this.actuated)));
@@ -124,6 +138,7 @@ export class PodResize {
         this.#note({ ...this.actuated, [container.name]: container.resources ?? {} });
       }
       await cgroups?.ensurePod(pod);
+      if (changesPodLevel(this.actuated, allocated)) this.#note(withPodLevel(this.actuated, allocated));
       this.#error = undefined;
       return undefined;
     } catch (error) {

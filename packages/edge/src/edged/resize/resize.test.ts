@@ -5,7 +5,15 @@ import { containerHash } from "../runtime/container-hash.ts";
 import { emptyRuntimePod, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { judgeResize, type ResizeFacts } from "./judge-resize.ts";
 import { planResize } from "./plan-resize.ts";
-import { allocationOf, changedResources, isSameAllocation, largerOf, withAllocation } from "./pod-allocation.ts";
+import {
+  allocationOf,
+  changedResources,
+  changesPodLevel,
+  isSameAllocation,
+  largerOf,
+  withAllocation,
+  withPodLevel,
+} from "./pod-allocation.ts";
 
 const requests = (cpu: string, memory = "32Mi"): ResourceRequirements => ({ requests: { cpu, memory } });
 const both = (cpu: string, memory: string): ResourceRequirements => ({
@@ -98,6 +106,19 @@ describe("what a pod was given", () => {
       given.spec?.initContainers?.map(({ resources }) => resources),
       [requests("3"), requests("9")],
     );
+  });
+
+  test("includes what the pod has as a whole", () => {
+    const { spec, ...rest } = pod(requests("1"));
+    const whole = (cpu: string): Pod => ({
+      ...rest,
+      spec: { containers: spec?.containers ?? [], resources: requests(cpu) },
+    });
+    const [before, after] = [allocationOf(whole("1")), allocationOf(whole("2"))];
+    assert.equal(isSameAllocation(before, after), false);
+    assert.equal(changesPodLevel(before, after), true);
+    assert.deepEqual(withAllocation(whole("2"), before).spec?.resources, requests("1"));
+    assert.equal(changesPodLevel(withPodLevel(before, after), after), false);
   });
 
   test("the pod's cgroup is as wide as the wider of both, and unlimited if one is", () => {

@@ -188,10 +188,6 @@ export class Edged extends Component {
     return this.#parts.volumes;
   }
 
-  get volumes(): VolumeManager {
-    return this.#parts.volumes;
-  }
-
   /** The cloud may have forgotten which pods this node has: whichever it does not know to exist any more is ended. */
   confirmPods(): void {
     this.#statuses.confirmAll();

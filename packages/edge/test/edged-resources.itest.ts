@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { Pod, PodSpec, ResourceRequirements } from "@kedge/kube";
 import { systemClock } from "@kedge/runtime";
-import { TEST_IMAGE, TestContainerd, TestDevicePlugin } from "@kedge/testing";
+import { askPodResources, TEST_IMAGE, TestContainerd, TestDevicePlugin } from "@kedge/testing";
 import { CPU_MANAGER_OFF } from "../src/edged/cpus/cpu-manager-config.ts";
 import { parseCpuSet } from "../src/edged/cpus/cpu-set.ts";
 import { readCpuTopology } from "../src/edged/cpus/cpu-topology.ts";
@@ -117,6 +117,11 @@ test("a pod gets devices of a plugin, and its status shows how they are", option
   await meta.untilReady("uses");
   const health = () => meta.get("uses")?.status?.containerStatuses?.[0]?.allocatedResourcesStatus;
   assert.deepEqual(health(), [{ name: resource, resources: [{ resourceID: "n0", health: "Healthy" }] }]);
+
+  const asked = await askPodResources(join(edged.config.rootDirectory, "pod-resources/kubelet.sock"));
+  assert.deepEqual(asked, [
+    { name: "uses", namespace: "default", containers: [{ name: "app", devices: [`${resource} n0`], cpus: [] }] },
+  ]);
 
   meta.apply(podOf("too-late", SERVE, { containers: [{ name: "app", image: TEST_IMAGE, resources }] }));
   const late = await meta.untilPhase("too-late", "Failed");

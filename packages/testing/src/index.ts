@@ -7,5 +7,6 @@ export { freePort, TestProcess } from "./kubernetes/test-process.ts";
 export { setNodeReady, TestKubelet, type TestKubeletOptions } from "./kubernetes/test-kubelet.ts";
 export { TestRegistry, type TestRegistryOptions } from "./containerd/test-registry.ts";
 export { inNetns } from "./containerd/in-netns.ts";
+export { askPodResources } from "./plugins/ask-pod-resources.ts";
 export { TestDevicePlugin, type TestDevicePluginOptions } from "./plugins/test-device-plugin.ts";
 export { type CsiCall, TestCsiDriver, type TestCsiDriverOptions } from "./plugins/test-csi-driver.ts";

@@ -18,6 +18,7 @@ import type { EdgedConfig } from "./edged-config.ts";
 import type { EdgedParts, NodeFacts } from "./edged-parts.ts";
 import { CpuManager } from "./cpus/cpu-manager.ts";
 import { DeviceManager } from "./devices/device-manager.ts";
+import { servePodResources } from "./devices/serve-pod-resources.ts";
 import { EventRecorder } from "./events/event-recorder.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { ImageManager } from "./images/image-manager.ts";
@@ -32,7 +33,7 @@ import { RuntimeWatch } from "./runtime/runtime-watch.ts";
 import { Allocations } from "./resize/allocations.ts";
 import { UserNamespaces } from "./security/user-namespaces.ts";
 import { StateFile } from "./state-file.ts";
-import { isMirrorPod } from "./static-pods/static-pod-annotations.ts";
+import { fromApi, isMirrorPod } from "./static-pods/static-pod-annotations.ts";
 import { StaticPods } from "./static-pods/static-pods.ts";
 import { StatusManager } from "./status/status-manager.ts";
 import { VolumeManager } from "./volumes/volume-manager.ts";
@@ -147,6 +148,9 @@ export class Edged extends Component {
     };
     signal.throwIfAborted();
     const edged = new Edged(parts, scope.move());
+    const { devices, cpus } = parts;
+    const pods = () => edged.#workers.active().map(({ pod }) => pod);
+    edged.#scope.use(await servePodResources(rootDirectory, { pods, devices, cpus, logger }));
     edged.#run();
     return edged;
   }
@@ -296,7 +300,10 @@ export class Edged extends Component {
     const mirror = own !== undefined && isMirrorPod(own) ? own : undefined;
     this.#statics.observe(key, mirror);
     // A mirror pod only shows what runs here.
-    this.#workers.set(key, this.#statics.get(key) ?? (mirror === undefined ? own : undefined));
+    this.#workers.set(
+      key,
+      this.#statics.get(key) ?? (own === undefined || mirror !== undefined ? undefined : fromApi(own)),
+    );
   }
 
   /** Before it is known which of them still shall run: what another agent began is known again by them. */

@@ -284,3 +284,12 @@ test("this machine tells what it is", () => {
   assert.equal(osImage('ID=debian\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n'), "Debian GNU/Linux 12 (bookworm)");
   assert.equal(osImage(""), "Linux");
 });
+
+test("devices of plugins are part of the node, working or not; others' resources stay", () => {
+  const present = { capacity: { "example.com/other": "3", "example.com/gpu": "1" }, allocatable: {} };
+  const devices = { capacity: { "example.com/gpu": "2" }, allocatable: { "example.com/gpu": "1" } };
+  const status = nodeStatus(present, { ...facts, runtime: { ...facts.runtime, devices } }, 0);
+  assert.equal(status.capacity?.["example.com/gpu"], "2");
+  assert.equal(status.allocatable?.["example.com/gpu"], "1");
+  assert.equal(status.capacity?.["example.com/other"], "3");
+});

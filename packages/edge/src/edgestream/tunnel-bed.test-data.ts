@@ -103,6 +103,8 @@ export class StockTunnelCloud implements AsyncDisposable {
   /** All that came, in order. */
   readonly frames: (TunnelFrame & { readonly binary: boolean })[] = [];
   readonly headers: Record<string, string | string[] | undefined> = {};
+  /** Emits `connection` for each tunnel. */
+  readonly server: WebSocketServer;
   readonly #scope: AsyncDisposableStack;
   #waiting: (() => void)[] = [];
 
@@ -115,6 +117,7 @@ export class StockTunnelCloud implements AsyncDisposable {
     this.port = port;
     this.identities = identities;
     this.#scope = scope;
+    this.server = sockets;
     const opened = deferred<WebSocket>();
     this.opened = opened.promise;
     sockets.on("connection", (socket, upgrade) => {

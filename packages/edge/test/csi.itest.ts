@@ -301,6 +301,7 @@ test(
     };
     await until(() => node.csiNodes.length > 0);
     assert.deepEqual(node.csiNodes.at(-1)?.csiNode, { metadata: { name: "edge-1" }, spec: { drivers: [listed] } });
+    assert.deepEqual(volumes.plugins.drivers.topology, topology);
     await driver.stop();
     await until(() => node.csiNodes.at(-1)?.csiNode.spec.drivers.length === 0);
     assert.equal(node.csiNodes.at(-1)?.partial, false);

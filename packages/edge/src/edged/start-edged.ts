@@ -57,7 +57,14 @@ export async function startEdged(
     if (!stopping.signal.aborted) answers.note(facts.version === "" ? facts.errors[0] : undefined);
     const { pressure, errors = [] } = nodeHealth() ?? {};
     const volumesInUse = await plugins()?.volumes.inUse();
-    return { ...facts, pressure, errors: [...facts.errors, ...errors], devices: devices(), volumesInUse };
+    return {
+      ...facts,
+      pressure,
+      errors: [...facts.errors, ...errors],
+      devices: devices(),
+      volumesInUse,
+      topology: plugins()?.drivers.topology,
+    };
   };
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
   const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
@@ -70,6 +77,7 @@ export async function startEdged(
   edged.onNodeHealth(() => node.reportSoon());
   plugins = () => edged.volumes.plugins;
   edged.volumes.plugins.volumes.onInUse(() => node.reportSoon());
+  edged.volumes.plugins.drivers.onChange(() => node.reportSoon());
   node.onNewNode(() => edged.volumes.plugins.nodeRegistered()); // its CSINode went with the old one
   const lease = scope.use(
     NodeLease.start(

@@ -2,6 +2,7 @@ import type { CsiNodeCapabilities, CsiNodeService } from "@kedge/cri";
 import { loadPluginServices } from "@kedge/cri";
 import type { CSINodeDriver } from "@kedge/kube";
 import type { Plugin, PluginHandler } from "./plugin-registry.ts";
+import { topologyLabels } from "./topology-labels.ts";
 import { VolumeError } from "../volumes/volume-error.ts";
 
 /** A driver that registered on this node. */
@@ -9,6 +10,8 @@ export interface CsiDriver {
   readonly name: string;
   readonly node: CsiNodeService;
   readonly capabilities: CsiNodeCapabilities;
+  /** Where the driver says that this node is, as labels. */
+  readonly topology: Readonly<Record<string, string>>;
   /** As the CSINode lists it. */
   readonly listing: CSINodeDriver;
 }
@@ -27,6 +30,11 @@ export class CsiDrivers implements PluginHandler, Disposable {
 
   get all(): readonly CsiDriver[] {
     return [...this.#drivers.values()];
+  }
+
+  /** Where the drivers say that this node is, as labels of the node. */
+  get topology(): Readonly<Record<string, string>> {
+    return Object.assign({}, ...this.all.map(({ topology }) => topology)) as Record<string, string>;
   }
 
   /** @throws VolumeError `DriverNotReady` */
@@ -60,6 +68,7 @@ export class CsiDrivers implements PluginHandler, Disposable {
       const soon = AbortSignal.any([signal, AbortSignal.timeout(REGISTER_TIMEOUT_MS)]);
       const [info, capabilities] = [await node.info(soon), await node.capabilities(soon)];
       if (info.nodeId === "") throw new Error(`CSI driver ${name} does not say what this node is to it`);
+      const topology = topologyLabels(info.accessibleTopology?.segments ?? {});
       const volumesMax = Number(info.maxVolumesPerNode);
       const listing: CSINodeDriver = {
         name,
@@ -68,7 +77,7 @@ export class CsiDrivers implements PluginHandler, Disposable {
         ...(volumesMax > 0 && { allocatable: { count: Math.min(volumesMax, 0x7fff_ffff) } }),
       };
       this.#drivers.get(name)?.node[Symbol.dispose]();
-      this.#drivers.set(name, { name, endpoint, node, capabilities, listing });
+      this.#drivers.set(name, { name, endpoint, node, capabilities, topology, listing });
     } catch (error) {
       node[Symbol.dispose]();
       throw error;

@@ -16,6 +16,8 @@ export interface RuntimeFacts {
   /** Absent: nothing runs out. */
   readonly pressure?: NodePressure | undefined;
   readonly volumesInUse?: readonly string[] | undefined;
+  /** Labels that CSI drivers give the node. */
+  readonly topology?: Readonly<Record<string, string>> | undefined;
   /** What device plugins offer. */
   readonly devices?: Pick<NodeResources, "capacity" | "allocatable"> | undefined;
 }

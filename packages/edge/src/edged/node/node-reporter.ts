@@ -235,7 +235,7 @@ export class NodeReporter extends Component {
     const labels = this.#labelsChecked ? {} : standardLabels(name, facts);
     const next: Node = {
       ...base,
-      metadata: { ...base.metadata, labels: { ...base.metadata?.labels, ...labels } },
+      metadata: { ...base.metadata, labels: { ...base.metadata?.labels, ...labels, ...facts.runtime.topology } },
       status: nodeStatus(base.status ?? {}, facts, clock.now()),
     };
     const { patch, significant } = nodeStatusPatch(base, next);

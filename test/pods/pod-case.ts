@@ -40,6 +40,8 @@ export interface PodCase {
   readonly steps: readonly Step[];
   /** Where Kedge is not like a kubelet: `why` is in docs/KUBERNETES.md, and `steps` are what it does instead. */
   readonly differs?: { readonly why: string; readonly steps: readonly Step[] };
+  /** A kubelet does not always do it, and why; then the case is held to Kedge alone. */
+  readonly unsteady?: string;
   /** A static pod. */
   readonly fromFile?: boolean;
   /** It hurts others on the node, so it runs after them: the agent is killed, say. */

@@ -72,6 +72,7 @@ export const TERMINATION: PodTheme = {
     },
     {
       name: "a second deletion may shorten the grace period of the first",
+      unsteady: "a kubelet that is already waiting for a container may wait on for the first grace period",
       pod: {
         spec: { ...lasting().spec, terminationGracePeriodSeconds: 600, containers: [container({ script: STUBBORN })] },
       },

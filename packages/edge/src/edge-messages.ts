@@ -95,6 +95,12 @@ export type EdgeMessages = {
     reply: { pods: number; problems: { path: string; message: string }[] };
   };
 
+  /** How the tunnel is through which the cloud sees into this node. `problem`: why it is not open. */
+  "edgestream/status": {
+    request: Record<never, never>;
+    reply: { open: boolean; agreed: boolean; sessions: number; problem?: string | undefined };
+  };
+
   /** A message of group `twin` from the cloud: membership, confirmation. */
   "twin/downstream": { request: Message; reply: void };
   /** A Device or DeviceModel was stored or removed. At its start DeviceTwin asks `meta/list`. */

@@ -18,7 +18,7 @@ interface LastError {
 }
 
 export interface AgentCheck {
-  readonly name: "certificate" | "cloud" | "node" | "runtime" | "staticPods" | "database";
+  readonly name: "certificate" | "cloud" | "node" | "runtime" | "staticPods" | "tunnel" | "database";
   readonly ok: boolean;
   readonly detail: string;
 }
@@ -162,6 +162,7 @@ export class AgentStatus implements Disposable {
     return [
       ...(edgeHub.enable ? [this.#checkCertificate(), this.#checkCloud()] : []),
       ...(edged.enable ? [this.#checkNode(), await this.#checkRuntime(), ...(await this.#checkStaticPods())] : []),
+      ...(await this.#checkTunnel()),
       { name: "database", ok: problem === undefined, detail: problem ?? this.#config.database.dataSource },
     ];
   }
@@ -215,6 +216,18 @@ export class AgentStatus implements Disposable {
       .map(({ path, message }) => `; not run as it is: ${path}: ${message}`);
     const more = problems.length > told.length ? `; ${problems.length - told.length} more` : "";
     return [{ name: "staticPods", ok: true, detail: `${pods} from files${told.join("")}${more}` }];
+  }
+
+  /** Without it nobody sees into the node from the cloud; the node works all the same. */
+  async #checkTunnel(): Promise<AgentCheck[]> {
+    if (!this.#bus.answers("edgestream/status")) return [];
+    const { server } = this.#config.modules.edgeStream;
+    const tunnel = await this.#bus.request("edgestream/status", {}, AbortSignal.timeout(RUNTIME_ANSWER_MS));
+    const peer = tunnel.agreed ? "" : ", to a stock cloud";
+    const detail = tunnel.open
+      ? `open to ${server}${peer}; ${tunnel.sessions} streams`
+      : `no kubectl logs, exec or top: ${tunnel.problem ?? `not open to ${server} yet`}`;
+    return [{ name: "tunnel", ok: true, detail }];
   }
 
   #storedNode(): StoredNode | undefined {

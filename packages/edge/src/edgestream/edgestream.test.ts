@@ -4,8 +4,9 @@ import { type Duplex, PassThrough } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { test } from "node:test";
 import { encodeTunnelConnect, TUNNEL_WINDOW_BYTES, TunnelFrameType } from "@kedge/protocol";
-import { hasCode } from "@kedge/runtime";
+import { hasCode, MessageBus } from "@kedge/runtime";
 import { TunnelError } from "@kedge/transport";
+import type { EdgeMessages, EdgeNotices } from "../edge-messages.ts";
 import { KubeletError } from "../edged/server/kubelet-error.ts";
 import { answer, type KubeletAnswer, type KubeletRequest } from "../edged/server/kubelet-request.ts";
 import {
@@ -168,18 +169,22 @@ test("W46: when the tunnel is lost its streams end, and a new tunnel comes", TIM
   await using cloud = await TestTunnelCloud.start(identities);
   const source = endless();
   const left: AbortSignal[] = [];
-  await using edge = startTestEdgeStream(cloud, ({ signal }) => {
+  const bus = new MessageBus<EdgeMessages, EdgeNotices>();
+  const answerKubelet = ({ signal }: KubeletRequest) => {
     left.push(signal);
     return Promise.resolve(source.answer());
-  });
+  };
+  await using _ = startTestEdgeStream(cloud, answerKubelet, { bus });
   const tunnel = await cloud.tunnel();
   const connection = tunnel.connect(0, request("/containerLogs/a/b/c", "follow=true"));
   await once(connection, "readable");
   await tunnel.close("a test");
   await assert.rejects(buffer(connection), (error) => hasCode(error, "Cut"));
   const next = await cloud.tunnel();
-  assert.ok(next.open);
-  assert.equal(edge.sessions, 0);
+  const again = next.connect(0, request("/containerLogs/a/b/c", "follow=true"));
+  await once(again, "readable");
+  const told = await bus.request("edgestream/status", {}, AbortSignal.timeout(1_000));
+  assert.deepEqual({ ...told, problem: undefined }, { open: true, agreed: true, sessions: 1, problem: undefined });
   assert.ok(left[0]?.aborted);
 });
 

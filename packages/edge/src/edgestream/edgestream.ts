@@ -41,6 +41,7 @@ export class EdgeStream extends Component {
   #told = "";
   #loop: Promise<void> = Promise.resolve();
   #listener: Disposable | undefined;
+  #answers: Disposable | undefined;
 
   private constructor(config: EdgeStreamConfig, deps: EdgeStreamDeps) {
     super();
@@ -56,6 +57,7 @@ export class EdgeStream extends Component {
       edgeStream.#hurry.resolve(); // the cloud is there again
       edgeStream.#link?.expectAnswer(ANSWER_MS);
     });
+    edgeStream.#answers = deps.bus.handle("edgestream/status", () => edgeStream.#status());
     edgeStream.#loop = edgeStream.#run();
     return edgeStream;
   }
@@ -63,6 +65,12 @@ export class EdgeStream extends Component {
   /** Connections that the cloud has open now. */
   get sessions(): number {
     return this.#link?.sessions ?? 0;
+  }
+
+  #status() {
+    const link = this.#link;
+    const problem = this.#told === "" ? undefined : this.#told;
+    return { open: link?.open === true, agreed: link?.agreed === true, sessions: this.sessions, problem };
   }
 
   async #run(): Promise<void> {
@@ -135,6 +143,7 @@ export class EdgeStream extends Component {
 
   protected override async stop(): Promise<void> {
     this.#listener?.[Symbol.dispose]();
+    this.#answers?.[Symbol.dispose]();
     this.#hurry.resolve();
     await this.#loop;
   }

@@ -5,6 +5,8 @@ import type { NodeShutdown } from "./node-shutdown.ts";
 
 /** For machines without logind: what ends pods, and then the agent. */
 const POWER_SIGNAL = "SIGPWR";
+/** For the cloud to be told what became of node and pods. */
+const LAST_WORDS_MS = 2_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 
@@ -21,7 +23,7 @@ export async function watchShutdown(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, logger } = deps;
-  const onPower = () => void endAndStop(shutdown, logger, signal);
+  const onPower = () => void endAndStop(shutdown, deps, signal);
   process.on(POWER_SIGNAL, onPower);
   try {
     const backoff = new Backoff({ initialMs: RETRY_MIN_MS, maxMs: RETRY_MAX_MS });
@@ -45,10 +47,15 @@ export async function watchShutdown(
   }
 }
 
-async function endAndStop(shutdown: NodeShutdown, logger: Logger, signal: AbortSignal): Promise<void> {
+async function endAndStop(
+  shutdown: NodeShutdown,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  signal: AbortSignal,
+): Promise<void> {
   if (shutdown.isActive) return;
   try {
     await shutdown.begin(signal);
+    await clock.sleep(LAST_WORDS_MS, signal);
     process.kill(process.pid, "SIGTERM"); // the usual way out
   } catch (error) {
     if (!signal.aborted) logger.error({ error: toError(error) }, "pods not ended before the node goes down");

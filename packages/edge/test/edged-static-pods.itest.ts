@@ -207,6 +207,24 @@ test("a copy whose file was removed while the agent was away goes, and so does i
   await stopped("gone");
 });
 
+test(
+  "a pod of the API that calls itself static is none: it is told of, and has no right of the node's own",
+  options,
+  async () => {
+    const { meta } = edged;
+    const claims = { "kubernetes.io/config.source": "file", "kubernetes.io/config.hash": "0" };
+    const { metadata, ...rest } = pod("claims");
+    meta.apply({
+      ...rest,
+      metadata: { ...metadata, namespace: "default", annotations: claims },
+      spec: { ...rest.spec, containers: rest.spec?.containers ?? [], nodeName: NODE_NAME },
+    });
+    await meta.untilReady("claims");
+    meta.delete({ namespace: "default", name: "claims" }, 1);
+    await meta.untilGone("claims");
+  },
+);
+
 function pod(name: string): Pod {
   return {
     apiVersion: "v1",

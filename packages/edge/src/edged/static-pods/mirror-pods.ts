@@ -24,6 +24,8 @@ export class MirrorPods {
   readonly #deps: MirrorPodsDeps;
   readonly #mirrors = new Map<string, Pod>();
   readonly #dirty = new Set<string>();
+  /** What was told of last. */
+  readonly #errors = new Map<string, string>();
   readonly #wake = new WakeUp();
   #wanted: ReadonlyMap<string, Pod> = new Map();
 
@@ -109,11 +111,15 @@ export class MirrorPods {
           break;
         case "none":
       }
+      this.#errors.delete(key);
       return true;
     } catch (error) {
       if (isAbort(error, signal) || signal.aborted) throw error;
+      const { message } = toError(error);
       const away = hasCode(error, "NotConnected") || hasCode(error, "Timeout");
-      const log = away ? ("debug" as const) : ("warn" as const);
+      const isNews = !away && this.#errors.get(key) !== message;
+      this.#errors.set(key, message);
+      const log = isNews ? ("warn" as const) : ("debug" as const);
       this.#deps.logger[log]({ pod: key, error: toError(error) }, "the API does not show a static pod as it is yet");
       return false;
     }

@@ -23,3 +23,10 @@ export function isMirrorPod(pod: Pod): boolean {
 export function mirroredHash({ metadata }: Pod): string | undefined {
   return metadata?.annotations?.[MIRROR_ANNOTATION];
 }
+
+/** A pod of the API, whatever its author says of where it comes from: what is the node's own has rights that no other has. */
+export function fromApi(pod: Pod): Pod {
+  const { annotations } = pod.metadata ?? {};
+  if ((annotations?.[SOURCE_ANNOTATION] ?? "api") === "api") return pod;
+  return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [SOURCE_ANNOTATION]: "api" } } };
+}

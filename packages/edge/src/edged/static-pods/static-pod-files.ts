@@ -97,23 +97,23 @@ export class StaticPodFiles {
     }
   }
 
-  /** Calls `onChange` after whatever may have changed a file, until `signal` aborts; rejects with its reason then. */
+  /** Calls `onChange` at once and after whatever may have changed a file, until `signal` aborts; rejects with its reason then. */
   async follow(onChange: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#deps;
     let watcher = this.#watch();
     try {
       for (;;) {
-        await this.#wake.waitOr(this.#config.checkIntervalMs, clock, signal);
-        await clock.sleep(SETTLE_MS, signal);
-        const next = this.#watch(); // before all is read, and of a folder that may be another one by now
-        watcher?.close();
-        watcher = next;
         try {
           await onChange();
         } catch (error) {
           signal.throwIfAborted();
           logger.warn({ path: this.#config.path, error: toError(error) }, "static pods not read");
         }
+        await this.#wake.waitOr(this.#config.checkIntervalMs, clock, signal);
+        await clock.sleep(SETTLE_MS, signal);
+        const next = this.#watch(); // before all is read, and of a folder that may be another one by now
+        watcher?.close();
+        watcher = next;
       }
     } finally {
       watcher?.close();

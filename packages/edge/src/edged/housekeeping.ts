@@ -58,7 +58,7 @@ export class Housekeeping {
     const directory = (signal: AbortSignal) => observer.imageDirectory(signal);
     this.#containers = new ContainerGc(keeping.containers, parts, pods.known);
     this.#images = new ImageGc(keeping.images, { cri, clock, logger, events, pods: pods.all, directory });
-    this.#logs = new LogRotator(keeping.logs, parts, () => writtenLogs(pods.active()));
+    this.#logs = new LogRotator(keeping.logs, parts, () => writtenLogs(pods.known()));
     this.#eviction = new EvictionManager(keeping.eviction, {
       parts,
       observer,
@@ -101,6 +101,7 @@ export class Housekeeping {
   /** Works until `signal` aborts, and rejects with its reason then. */
   async run(signal: AbortSignal): Promise<void> {
     const { containersIntervalMs, imagesIntervalMs } = this.#parts.config.housekeeping;
+    this.#parts.events.ofNode("Normal", "Starting", "Starting kubelet.");
     await abortable(this.#pods.listed, signal);
     const { shutdown, logind } = this.#parts.config.housekeeping;
     await Promise.all([
@@ -131,7 +132,8 @@ export class Housekeeping {
   }
 }
 
-function writtenLogs(pods: readonly ActivePod[]): WrittenLog[] {
+/** Also of pods that are about to end, which may take its time. */
+function writtenLogs(pods: readonly KnownPod[]): WrittenLog[] {
   return pods.flatMap(({ runtime }) =>
     runtime.containers
       .filter(({ state, logPath }) => state === "running" && logPath !== "")

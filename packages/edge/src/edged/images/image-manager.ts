@@ -20,7 +20,7 @@ export interface ImageManagerConfig {
 }
 
 export interface ImageManagerDeps {
-  readonly images: ImageService;
+  readonly images: Pick<ImageService, "imageStatus" | "pullImage">;
   readonly bus: EdgeBus;
   readonly events: EventRecorder;
   readonly clock: Clock;

@@ -1,5 +1,6 @@
 import type { PodTheme } from "../pod-case.ts";
 import { ENVIRONMENT } from "./environment.ts";
+import { FILE_VOLUMES } from "./file-volumes.ts";
 import { HOOKS } from "./hooks.ts";
 import { IMAGES } from "./images.ts";
 import { INIT_CONTAINERS, SIDECARS } from "./init-containers.ts";
@@ -11,7 +12,7 @@ import { SECURITY, USERS } from "./security.ts";
 import { AGENT_RESTARTS, EPHEMERAL_CONTAINERS, STATIC_PODS } from "./sources.ts";
 import { ADMISSION, DEADLINES, STATUS } from "./status.ts";
 import { TERMINATION } from "./termination.ts";
-import { FILE_VOLUMES, OBJECT_VOLUMES } from "./volumes.ts";
+import { OBJECT_VOLUMES } from "./object-volumes.ts";
 
 export const THEMES: readonly PodTheme[] = [
   ENVIRONMENT,

@@ -1,6 +1,7 @@
 export type * from "./cri-inputs.ts";
 export { CriClient, type CriClientOptions } from "./cri-client.ts";
 export { CriError, grpcCodeName, isNotFound } from "./cri-error.ts";
+export type { CsiControllerCall } from "./csi-controller-service.ts";
 export type {
   CsiNodeCapabilities,
   CsiNodeService,

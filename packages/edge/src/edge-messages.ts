@@ -17,6 +17,7 @@ import type {
   TokenRequest,
   VolumeAttachment,
 } from "@kedge/kube";
+import type { CsiControllerCall } from "@kedge/cri";
 import type { ClaimSize, Message } from "@kedge/protocol";
 import type { MessageBus } from "@kedge/runtime";
 import type { KubeletAnswer, KubeletRequest } from "./edged/server/kubelet-request.ts";
@@ -100,6 +101,9 @@ export type EdgeMessages = {
     request: Record<never, never>;
     reply: { open: boolean; agreed: boolean; sessions: number; problem?: string | undefined };
   };
+
+  /** A call of a CSI driver's controller, and its reply, both in JSON. @throws what the driver says; `DriverNotReady` */
+  "edged/csiCall": { request: { operation: CsiControllerCall; request: string }; reply: object };
 
   /** A message of group `twin` from the cloud: membership, confirmation. */
   "twin/downstream": { request: Message; reply: void };

@@ -342,3 +342,22 @@ test("a volume that the cluster made larger grows on the node, and the cluster i
   assert.deepEqual(node.sizes, [{ key: { namespace: "shop", name: "c" }, size }]);
   await volumes.release("uid-1", signal);
 });
+
+test("W-47: a call of a driver's controller goes to the node's driver, whatever its name", options, async () => {
+  const { node, driver } = await start(newScope());
+  const volumes = await node.volumes();
+  const call = (request: object) =>
+    node.bus.request("edged/csiCall", { operation: "createvolume", request: JSON.stringify(request) }, signal);
+  await ready(volumes, driver);
+  const request = { name: "pvc-1", capacityRange: { requiredBytes: "1073741824" }, unknownField: true };
+  assert.deepEqual(await call(request), { volume: { volume_id: "vol-of-pvc-1", capacity_bytes: 1073741824 } });
+  assert.equal(driver.calls[0]?.request["name"], "pvc-1");
+  driver.failures.set("create", "no room");
+  await assert.rejects(call(request), { message: /no room/ });
+
+  const other = await TestCsiDriver.start({ root: node.rootDirectory, name: "other.csi.kedge.test" });
+  await using _ = other;
+  await ready(volumes, other);
+  node.bus.handle("meta/list", () => Object.values(node.persistentVolumes));
+  await assert.rejects(call(request), { code: "DriverNotReady", message: /several CSI drivers run on this node/ });
+});

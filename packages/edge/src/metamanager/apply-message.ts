@@ -1,12 +1,16 @@
 import type { Device, DeviceModel } from "@kedge/api";
+import type { CsiControllerCall } from "@kedge/cri";
 import type { KubeObject, ObjectKey } from "@kedge/kube";
 import {
   acknowledge,
   type Message,
+  newMessage,
+  Operation,
   parseObjectResource,
   processingError,
   readQueriedObject,
   requiresAck,
+  VOLUME_OPERATIONS,
 } from "@kedge/protocol";
 import { type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../edge-messages.ts";
@@ -61,12 +65,29 @@ export class MessageApplier {
       case "response":
         return this.#applyLateReply(resource, message);
       default:
+        if (isCsiCall(operation)) return this.#callCsi(operation, message, signal);
         throw new MetaError(`operation ${JSON.stringify(operation)} is not supported yet`, {
           code: "Unsupported",
           operation,
           resource: message.route.resource ?? "",
         });
     }
+  }
+
+  /** Neither stored nor acknowledged: somebody waits for the answer. */
+  async #callCsi(operation: CsiControllerCall, message: Message, signal: AbortSignal): Promise<Message> {
+    const { source = "", group = "", resource = "" } = message.route;
+    if (typeof message.content !== "string")
+      throw new MetaError("a CSI call must carry its request as JSON text", { code: "BadMessage", resource });
+    const content = await this.#bus.request("edged/csiCall", { operation, request: message.content }, signal);
+    return newMessage({
+      source,
+      group,
+      operation: Operation.response,
+      resource,
+      content,
+      parentId: message.header.msg_id,
+    });
   }
 
   async #remove({ type, key }: NamedObject, object: KubeObject, { header }: Message): Promise<void> {
@@ -90,6 +111,10 @@ export class MessageApplier {
     if (!this.#bus.answers("twin/object")) return;
     await this.#bus.request("twin/object", { operation, object: object as Device | DeviceModel }, signal);
   }
+}
+
+function isCsiCall(operation: string): operation is CsiControllerCall {
+  return VOLUME_OPERATIONS.has(operation);
 }
 
 /** @throws {MetaError} `BadMessage` if the content is not the object that the resource names. */

@@ -24,7 +24,7 @@ type Input<M extends keyof Service["method"]> = MessageShape<Service["method"][M
 
 /** What a driver was asked. */
 export interface CsiCall {
-  readonly method: "stage" | "unstage" | "publish" | "unpublish" | "expand";
+  readonly method: "stage" | "unstage" | "publish" | "unpublish" | "expand" | "create";
   readonly request: Record<string, unknown>;
 }
 
@@ -73,11 +73,16 @@ export class TestCsiDriver implements AsyncDisposable {
 
   /** Listens, and registers. */
   async start(): Promise<void> {
-    const { CsiNode, Registration } = this.#services;
+    const { CsiController, CsiNode, Registration } = this.#services;
     const endpoint = join(this.directory, "csi.sock");
     const { getInfo, notifyRegistrationStatus } = Registration.method;
     this.#registered = Promise.withResolvers();
-    this.#servers.use(await TestGrpcServer.listen(endpoint, [{ service: CsiNode, answers: this.#answers() }]));
+    this.#servers.use(
+      await TestGrpcServer.listen(endpoint, [
+        { service: CsiNode, answers: this.#answers() },
+        { service: CsiController, answers: this.#controllerAnswers() },
+      ]),
+    );
     const info = { type: "CSIPlugin", name: this.name, endpoint, supportedVersions: ["1.0.0"] };
     const answers = {
       getInfo: () => create(getInfo.output, info),
@@ -141,6 +146,17 @@ export class TestCsiDriver implements AsyncDisposable {
       nodeExpandVolume: (request: Input<"nodeExpandVolume">) => {
         this.#note("expand", request);
         return create(method.nodeExpandVolume.output, { capacityBytes: request.capacityRange?.requiredBytes ?? 0n });
+      },
+    };
+  }
+
+  #controllerAnswers() {
+    const { createVolume } = this.#services.CsiController.method;
+    return {
+      createVolume: (request: MessageShape<typeof createVolume.input>) => {
+        this.#note("create", request);
+        const capacityBytes = request.capacityRange?.requiredBytes ?? 0n;
+        return create(createVolume.output, { volume: { volumeId: `vol-of-${request.name}`, capacityBytes } });
       },
     };
   }

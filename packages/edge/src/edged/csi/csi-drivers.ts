@@ -8,6 +8,8 @@ import { VolumeError } from "../volumes/volume-error.ts";
 /** A driver that registered on this node. */
 export interface CsiDriver {
   readonly name: string;
+  /** Its socket. */
+  readonly endpoint: string;
   readonly node: CsiNodeService;
   readonly capabilities: CsiNodeCapabilities;
   /** Where the driver says that this node is, as labels. */
@@ -25,7 +27,7 @@ const VERSION = /^v?1(\.\d+){0,2}$/;
 
 /** The CSI drivers on this node; nothing of this is stored, each registers anew after a restart. */
 export class CsiDrivers implements PluginHandler, Disposable {
-  readonly #drivers = new Map<string, CsiDriver & { readonly endpoint: string }>();
+  readonly #drivers = new Map<string, CsiDriver>();
   readonly #listeners = new Set<(driver: string) => void>();
 
   get all(): readonly CsiDriver[] {

@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, Component, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
+import { callController } from "./controller-calls.ts";
 import { CsiDrivers } from "./csi-drivers.ts";
 import { CsiNodePublisher } from "./csi-node-publisher.ts";
 import { CsiVolumes } from "./csi-volumes.ts";
@@ -20,6 +21,9 @@ export interface NodePluginsDeps {
   /** Who takes plugins of other types than CSI's. */
   readonly handlers?: ReadonlyMap<string, PluginHandler>;
 }
+
+/** The caller in the cloud gives up after a minute. */
+const CONTROLLER_TIMEOUT_MS = 55_000;
 
 /** What volumes are to do when a driver comes. */
 export interface DriverFollower {
@@ -51,6 +55,9 @@ export class NodePlugins extends Component {
     const scope = plugins.#scope;
     scope.use(drivers);
     scope.use(drivers.onChange((driver) => plugins.#driverChanged(driver)));
+    scope.use(
+      bus.handle("edged/csiCall", (call, signal) => callController(call, drivers, bus, CONTROLLER_TIMEOUT_MS, signal)),
+    );
     const handlers = new Map<string, PluginHandler>([...(deps.handlers ?? []), ["CSIPlugin", drivers]]);
     const registry = scope.use(
       await PluginRegistry.start(join(rootDirectory, "plugins_registry"), { logger, clock, handlers }),

@@ -11,6 +11,318 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_csi_v1_csi: GenFile;
 
 /**
+ * @generated from message csi.v1.CreateVolumeRequest
+ */
+export declare type CreateVolumeRequest = Message<"csi.v1.CreateVolumeRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: csi.v1.CapacityRange capacity_range = 2;
+   */
+  capacityRange?: CapacityRange | undefined;
+
+  /**
+   * @generated from field: repeated csi.v1.VolumeCapability volume_capabilities = 3;
+   */
+  volumeCapabilities: VolumeCapability[];
+
+  /**
+   * @generated from field: map<string, string> parameters = 4;
+   */
+  parameters: { [key: string]: string };
+
+  /**
+   * @generated from field: map<string, string> secrets = 5;
+   */
+  secrets: { [key: string]: string };
+
+  /**
+   * @generated from field: csi.v1.VolumeContentSource volume_content_source = 6;
+   */
+  volumeContentSource?: VolumeContentSource | undefined;
+
+  /**
+   * @generated from field: csi.v1.TopologyRequirement accessibility_requirements = 7;
+   */
+  accessibilityRequirements?: TopologyRequirement | undefined;
+
+  /**
+   * @generated from field: map<string, string> mutable_parameters = 8;
+   */
+  mutableParameters: { [key: string]: string };
+};
+
+/**
+ * Describes the message csi.v1.CreateVolumeRequest.
+ * Use `create(CreateVolumeRequestSchema)` to create a new message.
+ */
+export declare const CreateVolumeRequestSchema: GenMessage<CreateVolumeRequest>;
+
+/**
+ * @generated from message csi.v1.VolumeContentSource
+ */
+export declare type VolumeContentSource = Message<"csi.v1.VolumeContentSource"> & {
+  /**
+   * @generated from oneof csi.v1.VolumeContentSource.type
+   */
+  type: {
+    /**
+     * @generated from field: csi.v1.VolumeContentSource.SnapshotSource snapshot = 1;
+     */
+    value: VolumeContentSource_SnapshotSource;
+    case: "snapshot";
+  } | {
+    /**
+     * @generated from field: csi.v1.VolumeContentSource.VolumeSource volume = 2;
+     */
+    value: VolumeContentSource_VolumeSource;
+    case: "volume";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message csi.v1.VolumeContentSource.
+ * Use `create(VolumeContentSourceSchema)` to create a new message.
+ */
+export declare const VolumeContentSourceSchema: GenMessage<VolumeContentSource>;
+
+/**
+ * @generated from message csi.v1.VolumeContentSource.SnapshotSource
+ */
+export declare type VolumeContentSource_SnapshotSource = Message<"csi.v1.VolumeContentSource.SnapshotSource"> & {
+  /**
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message csi.v1.VolumeContentSource.SnapshotSource.
+ * Use `create(VolumeContentSource_SnapshotSourceSchema)` to create a new message.
+ */
+export declare const VolumeContentSource_SnapshotSourceSchema: GenMessage<VolumeContentSource_SnapshotSource>;
+
+/**
+ * @generated from message csi.v1.VolumeContentSource.VolumeSource
+ */
+export declare type VolumeContentSource_VolumeSource = Message<"csi.v1.VolumeContentSource.VolumeSource"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+};
+
+/**
+ * Describes the message csi.v1.VolumeContentSource.VolumeSource.
+ * Use `create(VolumeContentSource_VolumeSourceSchema)` to create a new message.
+ */
+export declare const VolumeContentSource_VolumeSourceSchema: GenMessage<VolumeContentSource_VolumeSource>;
+
+/**
+ * @generated from message csi.v1.TopologyRequirement
+ */
+export declare type TopologyRequirement = Message<"csi.v1.TopologyRequirement"> & {
+  /**
+   * @generated from field: repeated csi.v1.Topology requisite = 1;
+   */
+  requisite: Topology[];
+
+  /**
+   * @generated from field: repeated csi.v1.Topology preferred = 2;
+   */
+  preferred: Topology[];
+};
+
+/**
+ * Describes the message csi.v1.TopologyRequirement.
+ * Use `create(TopologyRequirementSchema)` to create a new message.
+ */
+export declare const TopologyRequirementSchema: GenMessage<TopologyRequirement>;
+
+/**
+ * @generated from message csi.v1.CreateVolumeResponse
+ */
+export declare type CreateVolumeResponse = Message<"csi.v1.CreateVolumeResponse"> & {
+  /**
+   * @generated from field: csi.v1.Volume volume = 1;
+   */
+  volume?: Volume | undefined;
+};
+
+/**
+ * Describes the message csi.v1.CreateVolumeResponse.
+ * Use `create(CreateVolumeResponseSchema)` to create a new message.
+ */
+export declare const CreateVolumeResponseSchema: GenMessage<CreateVolumeResponse>;
+
+/**
+ * @generated from message csi.v1.Volume
+ */
+export declare type Volume = Message<"csi.v1.Volume"> & {
+  /**
+   * @generated from field: int64 capacity_bytes = 1;
+   */
+  capacityBytes: bigint;
+
+  /**
+   * @generated from field: string volume_id = 2;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: map<string, string> volume_context = 3;
+   */
+  volumeContext: { [key: string]: string };
+
+  /**
+   * @generated from field: csi.v1.VolumeContentSource content_source = 4;
+   */
+  contentSource?: VolumeContentSource | undefined;
+
+  /**
+   * @generated from field: repeated csi.v1.Topology accessible_topology = 5;
+   */
+  accessibleTopology: Topology[];
+};
+
+/**
+ * Describes the message csi.v1.Volume.
+ * Use `create(VolumeSchema)` to create a new message.
+ */
+export declare const VolumeSchema: GenMessage<Volume>;
+
+/**
+ * @generated from message csi.v1.DeleteVolumeRequest
+ */
+export declare type DeleteVolumeRequest = Message<"csi.v1.DeleteVolumeRequest"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: map<string, string> secrets = 2;
+   */
+  secrets: { [key: string]: string };
+};
+
+/**
+ * Describes the message csi.v1.DeleteVolumeRequest.
+ * Use `create(DeleteVolumeRequestSchema)` to create a new message.
+ */
+export declare const DeleteVolumeRequestSchema: GenMessage<DeleteVolumeRequest>;
+
+/**
+ * @generated from message csi.v1.DeleteVolumeResponse
+ */
+export declare type DeleteVolumeResponse = Message<"csi.v1.DeleteVolumeResponse"> & {
+};
+
+/**
+ * Describes the message csi.v1.DeleteVolumeResponse.
+ * Use `create(DeleteVolumeResponseSchema)` to create a new message.
+ */
+export declare const DeleteVolumeResponseSchema: GenMessage<DeleteVolumeResponse>;
+
+/**
+ * @generated from message csi.v1.ControllerPublishVolumeRequest
+ */
+export declare type ControllerPublishVolumeRequest = Message<"csi.v1.ControllerPublishVolumeRequest"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+
+  /**
+   * @generated from field: csi.v1.VolumeCapability volume_capability = 3;
+   */
+  volumeCapability?: VolumeCapability | undefined;
+
+  /**
+   * @generated from field: bool readonly = 4;
+   */
+  readonly: boolean;
+
+  /**
+   * @generated from field: map<string, string> secrets = 5;
+   */
+  secrets: { [key: string]: string };
+
+  /**
+   * @generated from field: map<string, string> volume_context = 6;
+   */
+  volumeContext: { [key: string]: string };
+};
+
+/**
+ * Describes the message csi.v1.ControllerPublishVolumeRequest.
+ * Use `create(ControllerPublishVolumeRequestSchema)` to create a new message.
+ */
+export declare const ControllerPublishVolumeRequestSchema: GenMessage<ControllerPublishVolumeRequest>;
+
+/**
+ * @generated from message csi.v1.ControllerPublishVolumeResponse
+ */
+export declare type ControllerPublishVolumeResponse = Message<"csi.v1.ControllerPublishVolumeResponse"> & {
+  /**
+   * @generated from field: map<string, string> publish_context = 1;
+   */
+  publishContext: { [key: string]: string };
+};
+
+/**
+ * Describes the message csi.v1.ControllerPublishVolumeResponse.
+ * Use `create(ControllerPublishVolumeResponseSchema)` to create a new message.
+ */
+export declare const ControllerPublishVolumeResponseSchema: GenMessage<ControllerPublishVolumeResponse>;
+
+/**
+ * @generated from message csi.v1.ControllerUnpublishVolumeRequest
+ */
+export declare type ControllerUnpublishVolumeRequest = Message<"csi.v1.ControllerUnpublishVolumeRequest"> & {
+  /**
+   * @generated from field: string volume_id = 1;
+   */
+  volumeId: string;
+
+  /**
+   * @generated from field: string node_id = 2;
+   */
+  nodeId: string;
+
+  /**
+   * @generated from field: map<string, string> secrets = 3;
+   */
+  secrets: { [key: string]: string };
+};
+
+/**
+ * Describes the message csi.v1.ControllerUnpublishVolumeRequest.
+ * Use `create(ControllerUnpublishVolumeRequestSchema)` to create a new message.
+ */
+export declare const ControllerUnpublishVolumeRequestSchema: GenMessage<ControllerUnpublishVolumeRequest>;
+
+/**
+ * @generated from message csi.v1.ControllerUnpublishVolumeResponse
+ */
+export declare type ControllerUnpublishVolumeResponse = Message<"csi.v1.ControllerUnpublishVolumeResponse"> & {
+};
+
+/**
+ * Describes the message csi.v1.ControllerUnpublishVolumeResponse.
+ * Use `create(ControllerUnpublishVolumeResponseSchema)` to create a new message.
+ */
+export declare const ControllerUnpublishVolumeResponseSchema: GenMessage<ControllerUnpublishVolumeResponse>;
+
+/**
  * @generated from message csi.v1.VolumeCapability
  */
 export declare type VolumeCapability = Message<"csi.v1.VolumeCapability"> & {
@@ -737,6 +1049,44 @@ export declare const Node: GenService<{
     methodKind: "unary";
     input: typeof NodeGetInfoRequestSchema;
     output: typeof NodeGetInfoResponseSchema;
+  },
+}>;
+
+/**
+ * @generated from service csi.v1.Controller
+ */
+export declare const Controller: GenService<{
+  /**
+   * @generated from rpc csi.v1.Controller.CreateVolume
+   */
+  createVolume: {
+    methodKind: "unary";
+    input: typeof CreateVolumeRequestSchema;
+    output: typeof CreateVolumeResponseSchema;
+  },
+  /**
+   * @generated from rpc csi.v1.Controller.DeleteVolume
+   */
+  deleteVolume: {
+    methodKind: "unary";
+    input: typeof DeleteVolumeRequestSchema;
+    output: typeof DeleteVolumeResponseSchema;
+  },
+  /**
+   * @generated from rpc csi.v1.Controller.ControllerPublishVolume
+   */
+  controllerPublishVolume: {
+    methodKind: "unary";
+    input: typeof ControllerPublishVolumeRequestSchema;
+    output: typeof ControllerPublishVolumeResponseSchema;
+  },
+  /**
+   * @generated from rpc csi.v1.Controller.ControllerUnpublishVolume
+   */
+  controllerUnpublishVolume: {
+    methodKind: "unary";
+    input: typeof ControllerUnpublishVolumeRequestSchema;
+    output: typeof ControllerUnpublishVolumeResponseSchema;
   },
 }>;
 

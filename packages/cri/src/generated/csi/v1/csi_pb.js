@@ -8,41 +8,132 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc, tsEnum } from "@bufbuild/
  * Describes the file csi/v1/csi.proto.
  */
 export const file_csi_v1_csi = /*@__PURE__*/
-  fileDesc("ChBjc2kvdjEvY3NpLnByb3RvEgZjc2kudjEizwQKEFZvbHVtZUNhcGFiaWxpdHkSNQoFYmxvY2sYASABKAsyJC5jc2kudjEuVm9sdW1lQ2FwYWJpbGl0eS5CbG9ja1ZvbHVtZUgAEjUKBW1vdW50GAIgASgLMiQuY3NpLnYxLlZvbHVtZUNhcGFiaWxpdHkuTW91bnRWb2x1bWVIABI4CgthY2Nlc3NfbW9kZRgDIAEoCzIjLmNzaS52MS5Wb2x1bWVDYXBhYmlsaXR5LkFjY2Vzc01vZGUaDQoLQmxvY2tWb2x1bWUaTwoLTW91bnRWb2x1bWUSDwoHZnNfdHlwZRgBIAEoCRITCgttb3VudF9mbGFncxgCIAMoCRIaChJ2b2x1bWVfbW91bnRfZ3JvdXAYAyABKAkaowIKCkFjY2Vzc01vZGUSNgoEbW9kZRgBIAEoDjIoLmNzaS52MS5Wb2x1bWVDYXBhYmlsaXR5LkFjY2Vzc01vZGUuTW9kZSLcAQoETW9kZRILCgdVTktOT1dOEAASFgoSU0lOR0xFX05PREVfV1JJVEVSEAESGwoXU0lOR0xFX05PREVfUkVBREVSX09OTFkQAhIaChZNVUxUSV9OT0RFX1JFQURFUl9PTkxZEAMSHAoYTVVMVElfTk9ERV9TSU5HTEVfV1JJVEVSEAQSGwoXTVVMVElfTk9ERV9NVUxUSV9XUklURVIQBRIdChlTSU5HTEVfTk9ERV9TSU5HTEVfV1JJVEVSEAYSHAoYU0lOR0xFX05PREVfTVVMVElfV1JJVEVSEAdCDQoLYWNjZXNzX3R5cGUiPAoNQ2FwYWNpdHlSYW5nZRIWCg5yZXF1aXJlZF9ieXRlcxgBIAEoAxITCgtsaW1pdF9ieXRlcxgCIAEoAyJtCghUb3BvbG9neRIwCghzZWdtZW50cxgBIAMoCzIeLmNzaS52MS5Ub3BvbG9neS5TZWdtZW50c0VudHJ5Gi8KDVNlZ21lbnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLwAwoWTm9kZVN0YWdlVm9sdW1lUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSSwoPcHVibGlzaF9jb250ZXh0GAIgAygLMjIuY3NpLnYxLk5vZGVTdGFnZVZvbHVtZVJlcXVlc3QuUHVibGlzaENvbnRleHRFbnRyeRIbChNzdGFnaW5nX3RhcmdldF9wYXRoGAMgASgJEjMKEXZvbHVtZV9jYXBhYmlsaXR5GAQgASgLMhguY3NpLnYxLlZvbHVtZUNhcGFiaWxpdHkSPAoHc2VjcmV0cxgFIAMoCzIrLmNzaS52MS5Ob2RlU3RhZ2VWb2x1bWVSZXF1ZXN0LlNlY3JldHNFbnRyeRJJCg52b2x1bWVfY29udGV4dBgGIAMoCzIxLmNzaS52MS5Ob2RlU3RhZ2VWb2x1bWVSZXF1ZXN0LlZvbHVtZUNvbnRleHRFbnRyeRo1ChNQdWJsaXNoQ29udGV4dEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLgoMU2VjcmV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSVm9sdW1lQ29udGV4dEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiGQoXTm9kZVN0YWdlVm9sdW1lUmVzcG9uc2UiSgoYTm9kZVVuc3RhZ2VWb2x1bWVSZXF1ZXN0EhEKCXZvbHVtZV9pZBgBIAEoCRIbChNzdGFnaW5nX3RhcmdldF9wYXRoGAIgASgJIhsKGU5vZGVVbnN0YWdlVm9sdW1lUmVzcG9uc2UinwQKGE5vZGVQdWJsaXNoVm9sdW1lUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSTQoPcHVibGlzaF9jb250ZXh0GAIgAygLMjQuY3NpLnYxLk5vZGVQdWJsaXNoVm9sdW1lUmVxdWVzdC5QdWJsaXNoQ29udGV4dEVudHJ5EhsKE3N0YWdpbmdfdGFyZ2V0X3BhdGgYAyABKAkSEwoLdGFyZ2V0X3BhdGgYBCABKAkSMwoRdm9sdW1lX2NhcGFiaWxpdHkYBSABKAsyGC5jc2kudjEuVm9sdW1lQ2FwYWJpbGl0eRIQCghyZWFkb25seRgGIAEoCBI+CgdzZWNyZXRzGAcgAygLMi0uY3NpLnYxLk5vZGVQdWJsaXNoVm9sdW1lUmVxdWVzdC5TZWNyZXRzRW50cnkSSwoOdm9sdW1lX2NvbnRleHQYCCADKAsyMy5jc2kudjEuTm9kZVB1Ymxpc2hWb2x1bWVSZXF1ZXN0LlZvbHVtZUNvbnRleHRFbnRyeRo1ChNQdWJsaXNoQ29udGV4dEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaLgoMU2VjcmV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSVm9sdW1lQ29udGV4dEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiGwoZTm9kZVB1Ymxpc2hWb2x1bWVSZXNwb25zZSJEChpOb2RlVW5wdWJsaXNoVm9sdW1lUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSEwoLdGFyZ2V0X3BhdGgYAiABKAkiHQobTm9kZVVucHVibGlzaFZvbHVtZVJlc3BvbnNlImAKGU5vZGVHZXRWb2x1bWVTdGF0c1JlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEhMKC3ZvbHVtZV9wYXRoGAIgASgJEhsKE3N0YWdpbmdfdGFyZ2V0X3BhdGgYAyABKAkiQAoaTm9kZUdldFZvbHVtZVN0YXRzUmVzcG9uc2USIgoFdXNhZ2UYASADKAsyEy5jc2kudjEuVm9sdW1lVXNhZ2UikQEKC1ZvbHVtZVVzYWdlEhEKCWF2YWlsYWJsZRgBIAEoAxINCgV0b3RhbBgCIAEoAxIMCgR1c2VkGAMgASgDEiYKBHVuaXQYBCABKA4yGC5jc2kudjEuVm9sdW1lVXNhZ2UuVW5pdCIqCgRVbml0EgsKB1VOS05PV04QABIJCgVCWVRFUxABEgoKBklOT0RFUxACIhwKGk5vZGVHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0IlIKG05vZGVHZXRDYXBhYmlsaXRpZXNSZXNwb25zZRIzCgxjYXBhYmlsaXRpZXMYASADKAsyHS5jc2kudjEuTm9kZVNlcnZpY2VDYXBhYmlsaXR5IrQCChVOb2RlU2VydmljZUNhcGFiaWxpdHkSMAoDcnBjGAEgASgLMiEuY3NpLnYxLk5vZGVTZXJ2aWNlQ2FwYWJpbGl0eS5SUENIABrgAQoDUlBDEjQKBHR5cGUYASABKA4yJi5jc2kudjEuTm9kZVNlcnZpY2VDYXBhYmlsaXR5LlJQQy5UeXBlIqIBCgRUeXBlEgsKB1VOS05PV04QABIYChRTVEFHRV9VTlNUQUdFX1ZPTFVNRRABEhQKEEdFVF9WT0xVTUVfU1RBVFMQAhIRCg1FWFBBTkRfVk9MVU1FEAMSFAoQVk9MVU1FX0NPTkRJVElPThAEEhwKGFNJTkdMRV9OT0RFX01VTFRJX1dSSVRFUhAFEhYKElZPTFVNRV9NT1VOVF9HUk9VUBAGQgYKBHR5cGUiFAoSTm9kZUdldEluZm9SZXF1ZXN0InMKE05vZGVHZXRJbmZvUmVzcG9uc2USDwoHbm9kZV9pZBgBIAEoCRIcChRtYXhfdm9sdW1lc19wZXJfbm9kZRgCIAEoAxItChNhY2Nlc3NpYmxlX3RvcG9sb2d5GAMgASgLMhAuY3NpLnYxLlRvcG9sb2d5IrECChdOb2RlRXhwYW5kVm9sdW1lUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSEwoLdm9sdW1lX3BhdGgYAiABKAkSLQoOY2FwYWNpdHlfcmFuZ2UYAyABKAsyFS5jc2kudjEuQ2FwYWNpdHlSYW5nZRIbChNzdGFnaW5nX3RhcmdldF9wYXRoGAQgASgJEjMKEXZvbHVtZV9jYXBhYmlsaXR5GAUgASgLMhguY3NpLnYxLlZvbHVtZUNhcGFiaWxpdHkSPQoHc2VjcmV0cxgGIAMoCzIsLmNzaS52MS5Ob2RlRXhwYW5kVm9sdW1lUmVxdWVzdC5TZWNyZXRzRW50cnkaLgoMU2VjcmV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMgoYTm9kZUV4cGFuZFZvbHVtZVJlc3BvbnNlEhYKDmNhcGFjaXR5X2J5dGVzGAEgASgDMtoFCgROb2RlElQKD05vZGVTdGFnZVZvbHVtZRIeLmNzaS52MS5Ob2RlU3RhZ2VWb2x1bWVSZXF1ZXN0Gh8uY3NpLnYxLk5vZGVTdGFnZVZvbHVtZVJlc3BvbnNlIgASWgoRTm9kZVVuc3RhZ2VWb2x1bWUSIC5jc2kudjEuTm9kZVVuc3RhZ2VWb2x1bWVSZXF1ZXN0GiEuY3NpLnYxLk5vZGVVbnN0YWdlVm9sdW1lUmVzcG9uc2UiABJaChFOb2RlUHVibGlzaFZvbHVtZRIgLmNzaS52MS5Ob2RlUHVibGlzaFZvbHVtZVJlcXVlc3QaIS5jc2kudjEuTm9kZVB1Ymxpc2hWb2x1bWVSZXNwb25zZSIAEmAKE05vZGVVbnB1Ymxpc2hWb2x1bWUSIi5jc2kudjEuTm9kZVVucHVibGlzaFZvbHVtZVJlcXVlc3QaIy5jc2kudjEuTm9kZVVucHVibGlzaFZvbHVtZVJlc3BvbnNlIgASXQoSTm9kZUdldFZvbHVtZVN0YXRzEiEuY3NpLnYxLk5vZGVHZXRWb2x1bWVTdGF0c1JlcXVlc3QaIi5jc2kudjEuTm9kZUdldFZvbHVtZVN0YXRzUmVzcG9uc2UiABJXChBOb2RlRXhwYW5kVm9sdW1lEh8uY3NpLnYxLk5vZGVFeHBhbmRWb2x1bWVSZXF1ZXN0GiAuY3NpLnYxLk5vZGVFeHBhbmRWb2x1bWVSZXNwb25zZSIAEmAKE05vZGVHZXRDYXBhYmlsaXRpZXMSIi5jc2kudjEuTm9kZUdldENhcGFiaWxpdGllc1JlcXVlc3QaIy5jc2kudjEuTm9kZUdldENhcGFiaWxpdGllc1Jlc3BvbnNlIgASSAoLTm9kZUdldEluZm8SGi5jc2kudjEuTm9kZUdldEluZm9SZXF1ZXN0GhsuY3NpLnYxLk5vZGVHZXRJbmZvUmVzcG9uc2UiAGIGcHJvdG8z");
+  fileDesc("ChBjc2kvdjEvY3NpLnByb3RvEgZjc2kudjEi7wQKE0NyZWF0ZVZvbHVtZVJlcXVlc3QSDAoEbmFtZRgBIAEoCRItCg5jYXBhY2l0eV9yYW5nZRgCIAEoCzIVLmNzaS52MS5DYXBhY2l0eVJhbmdlEjUKE3ZvbHVtZV9jYXBhYmlsaXRpZXMYAyADKAsyGC5jc2kudjEuVm9sdW1lQ2FwYWJpbGl0eRI/CgpwYXJhbWV0ZXJzGAQgAygLMisuY3NpLnYxLkNyZWF0ZVZvbHVtZVJlcXVlc3QuUGFyYW1ldGVyc0VudHJ5EjkKB3NlY3JldHMYBSADKAsyKC5jc2kudjEuQ3JlYXRlVm9sdW1lUmVxdWVzdC5TZWNyZXRzRW50cnkSOgoVdm9sdW1lX2NvbnRlbnRfc291cmNlGAYgASgLMhsuY3NpLnYxLlZvbHVtZUNvbnRlbnRTb3VyY2USPwoaYWNjZXNzaWJpbGl0eV9yZXF1aXJlbWVudHMYByABKAsyGy5jc2kudjEuVG9wb2xvZ3lSZXF1aXJlbWVudBJOChJtdXRhYmxlX3BhcmFtZXRlcnMYCCADKAsyMi5jc2kudjEuQ3JlYXRlVm9sdW1lUmVxdWVzdC5NdXRhYmxlUGFyYW1ldGVyc0VudHJ5GjEKD1BhcmFtZXRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi4KDFNlY3JldHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjgKFk11dGFibGVQYXJhbWV0ZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLjAQoTVm9sdW1lQ29udGVudFNvdXJjZRI+CghzbmFwc2hvdBgBIAEoCzIqLmNzaS52MS5Wb2x1bWVDb250ZW50U291cmNlLlNuYXBzaG90U291cmNlSAASOgoGdm9sdW1lGAIgASgLMiguY3NpLnYxLlZvbHVtZUNvbnRlbnRTb3VyY2UuVm9sdW1lU291cmNlSAAaJQoOU25hcHNob3RTb3VyY2USEwoLc25hcHNob3RfaWQYASABKAkaIQoMVm9sdW1lU291cmNlEhEKCXZvbHVtZV9pZBgBIAEoCUIGCgR0eXBlIl8KE1RvcG9sb2d5UmVxdWlyZW1lbnQSIwoJcmVxdWlzaXRlGAEgAygLMhAuY3NpLnYxLlRvcG9sb2d5EiMKCXByZWZlcnJlZBgCIAMoCzIQLmNzaS52MS5Ub3BvbG9neSI2ChRDcmVhdGVWb2x1bWVSZXNwb25zZRIeCgZ2b2x1bWUYASABKAsyDi5jc2kudjEuVm9sdW1lIogCCgZWb2x1bWUSFgoOY2FwYWNpdHlfYnl0ZXMYASABKAMSEQoJdm9sdW1lX2lkGAIgASgJEjkKDnZvbHVtZV9jb250ZXh0GAMgAygLMiEuY3NpLnYxLlZvbHVtZS5Wb2x1bWVDb250ZXh0RW50cnkSMwoOY29udGVudF9zb3VyY2UYBCABKAsyGy5jc2kudjEuVm9sdW1lQ29udGVudFNvdXJjZRItChNhY2Nlc3NpYmxlX3RvcG9sb2d5GAUgAygLMhAuY3NpLnYxLlRvcG9sb2d5GjQKElZvbHVtZUNvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpMBChNEZWxldGVWb2x1bWVSZXF1ZXN0EhEKCXZvbHVtZV9pZBgBIAEoCRI5CgdzZWNyZXRzGAIgAygLMiguY3NpLnYxLkRlbGV0ZVZvbHVtZVJlcXVlc3QuU2VjcmV0c0VudHJ5Gi4KDFNlY3JldHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhYKFERlbGV0ZVZvbHVtZVJlc3BvbnNlIooDCh5Db250cm9sbGVyUHVibGlzaFZvbHVtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEg8KB25vZGVfaWQYAiABKAkSMwoRdm9sdW1lX2NhcGFiaWxpdHkYAyABKAsyGC5jc2kudjEuVm9sdW1lQ2FwYWJpbGl0eRIQCghyZWFkb25seRgEIAEoCBJECgdzZWNyZXRzGAUgAygLMjMuY3NpLnYxLkNvbnRyb2xsZXJQdWJsaXNoVm9sdW1lUmVxdWVzdC5TZWNyZXRzRW50cnkSUQoOdm9sdW1lX2NvbnRleHQYBiADKAsyOS5jc2kudjEuQ29udHJvbGxlclB1Ymxpc2hWb2x1bWVSZXF1ZXN0LlZvbHVtZUNvbnRleHRFbnRyeRouCgxTZWNyZXRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo0ChJWb2x1bWVDb250ZXh0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKuAQofQ29udHJvbGxlclB1Ymxpc2hWb2x1bWVSZXNwb25zZRJUCg9wdWJsaXNoX2NvbnRleHQYASADKAsyOy5jc2kudjEuQ29udHJvbGxlclB1Ymxpc2hWb2x1bWVSZXNwb25zZS5QdWJsaXNoQ29udGV4dEVudHJ5GjUKE1B1Ymxpc2hDb250ZXh0RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASK+AQogQ29udHJvbGxlclVucHVibGlzaFZvbHVtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEg8KB25vZGVfaWQYAiABKAkSRgoHc2VjcmV0cxgDIAMoCzI1LmNzaS52MS5Db250cm9sbGVyVW5wdWJsaXNoVm9sdW1lUmVxdWVzdC5TZWNyZXRzRW50cnkaLgoMU2VjcmV0c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiIwohQ29udHJvbGxlclVucHVibGlzaFZvbHVtZVJlc3BvbnNlIs8EChBWb2x1bWVDYXBhYmlsaXR5EjUKBWJsb2NrGAEgASgLMiQuY3NpLnYxLlZvbHVtZUNhcGFiaWxpdHkuQmxvY2tWb2x1bWVIABI1CgVtb3VudBgCIAEoCzIkLmNzaS52MS5Wb2x1bWVDYXBhYmlsaXR5Lk1vdW50Vm9sdW1lSAASOAoLYWNjZXNzX21vZGUYAyABKAsyIy5jc2kudjEuVm9sdW1lQ2FwYWJpbGl0eS5BY2Nlc3NNb2RlGg0KC0Jsb2NrVm9sdW1lGk8KC01vdW50Vm9sdW1lEg8KB2ZzX3R5cGUYASABKAkSEwoLbW91bnRfZmxhZ3MYAiADKAkSGgoSdm9sdW1lX21vdW50X2dyb3VwGAMgASgJGqMCCgpBY2Nlc3NNb2RlEjYKBG1vZGUYASABKA4yKC5jc2kudjEuVm9sdW1lQ2FwYWJpbGl0eS5BY2Nlc3NNb2RlLk1vZGUi3AEKBE1vZGUSCwoHVU5LTk9XThAAEhYKElNJTkdMRV9OT0RFX1dSSVRFUhABEhsKF1NJTkdMRV9OT0RFX1JFQURFUl9PTkxZEAISGgoWTVVMVElfTk9ERV9SRUFERVJfT05MWRADEhwKGE1VTFRJX05PREVfU0lOR0xFX1dSSVRFUhAEEhsKF01VTFRJX05PREVfTVVMVElfV1JJVEVSEAUSHQoZU0lOR0xFX05PREVfU0lOR0xFX1dSSVRFUhAGEhwKGFNJTkdMRV9OT0RFX01VTFRJX1dSSVRFUhAHQg0KC2FjY2Vzc190eXBlIjwKDUNhcGFjaXR5UmFuZ2USFgoOcmVxdWlyZWRfYnl0ZXMYASABKAMSEwoLbGltaXRfYnl0ZXMYAiABKAMibQoIVG9wb2xvZ3kSMAoIc2VnbWVudHMYASADKAsyHi5jc2kudjEuVG9wb2xvZ3kuU2VnbWVudHNFbnRyeRovCg1TZWdtZW50c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi8AMKFk5vZGVTdGFnZVZvbHVtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEksKD3B1Ymxpc2hfY29udGV4dBgCIAMoCzIyLmNzaS52MS5Ob2RlU3RhZ2VWb2x1bWVSZXF1ZXN0LlB1Ymxpc2hDb250ZXh0RW50cnkSGwoTc3RhZ2luZ190YXJnZXRfcGF0aBgDIAEoCRIzChF2b2x1bWVfY2FwYWJpbGl0eRgEIAEoCzIYLmNzaS52MS5Wb2x1bWVDYXBhYmlsaXR5EjwKB3NlY3JldHMYBSADKAsyKy5jc2kudjEuTm9kZVN0YWdlVm9sdW1lUmVxdWVzdC5TZWNyZXRzRW50cnkSSQoOdm9sdW1lX2NvbnRleHQYBiADKAsyMS5jc2kudjEuTm9kZVN0YWdlVm9sdW1lUmVxdWVzdC5Wb2x1bWVDb250ZXh0RW50cnkaNQoTUHVibGlzaENvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi4KDFNlY3JldHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjQKElZvbHVtZUNvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhkKF05vZGVTdGFnZVZvbHVtZVJlc3BvbnNlIkoKGE5vZGVVbnN0YWdlVm9sdW1lUmVxdWVzdBIRCgl2b2x1bWVfaWQYASABKAkSGwoTc3RhZ2luZ190YXJnZXRfcGF0aBgCIAEoCSIbChlOb2RlVW5zdGFnZVZvbHVtZVJlc3BvbnNlIp8EChhOb2RlUHVibGlzaFZvbHVtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEk0KD3B1Ymxpc2hfY29udGV4dBgCIAMoCzI0LmNzaS52MS5Ob2RlUHVibGlzaFZvbHVtZVJlcXVlc3QuUHVibGlzaENvbnRleHRFbnRyeRIbChNzdGFnaW5nX3RhcmdldF9wYXRoGAMgASgJEhMKC3RhcmdldF9wYXRoGAQgASgJEjMKEXZvbHVtZV9jYXBhYmlsaXR5GAUgASgLMhguY3NpLnYxLlZvbHVtZUNhcGFiaWxpdHkSEAoIcmVhZG9ubHkYBiABKAgSPgoHc2VjcmV0cxgHIAMoCzItLmNzaS52MS5Ob2RlUHVibGlzaFZvbHVtZVJlcXVlc3QuU2VjcmV0c0VudHJ5EksKDnZvbHVtZV9jb250ZXh0GAggAygLMjMuY3NpLnYxLk5vZGVQdWJsaXNoVm9sdW1lUmVxdWVzdC5Wb2x1bWVDb250ZXh0RW50cnkaNQoTUHVibGlzaENvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGi4KDFNlY3JldHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjQKElZvbHVtZUNvbnRleHRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIhsKGU5vZGVQdWJsaXNoVm9sdW1lUmVzcG9uc2UiRAoaTm9kZVVucHVibGlzaFZvbHVtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEhMKC3RhcmdldF9wYXRoGAIgASgJIh0KG05vZGVVbnB1Ymxpc2hWb2x1bWVSZXNwb25zZSJgChlOb2RlR2V0Vm9sdW1lU3RhdHNSZXF1ZXN0EhEKCXZvbHVtZV9pZBgBIAEoCRITCgt2b2x1bWVfcGF0aBgCIAEoCRIbChNzdGFnaW5nX3RhcmdldF9wYXRoGAMgASgJIkAKGk5vZGVHZXRWb2x1bWVTdGF0c1Jlc3BvbnNlEiIKBXVzYWdlGAEgAygLMhMuY3NpLnYxLlZvbHVtZVVzYWdlIpEBCgtWb2x1bWVVc2FnZRIRCglhdmFpbGFibGUYASABKAMSDQoFdG90YWwYAiABKAMSDAoEdXNlZBgDIAEoAxImCgR1bml0GAQgASgOMhguY3NpLnYxLlZvbHVtZVVzYWdlLlVuaXQiKgoEVW5pdBILCgdVTktOT1dOEAASCQoFQllURVMQARIKCgZJTk9ERVMQAiIcChpOb2RlR2V0Q2FwYWJpbGl0aWVzUmVxdWVzdCJSChtOb2RlR2V0Q2FwYWJpbGl0aWVzUmVzcG9uc2USMwoMY2FwYWJpbGl0aWVzGAEgAygLMh0uY3NpLnYxLk5vZGVTZXJ2aWNlQ2FwYWJpbGl0eSK0AgoVTm9kZVNlcnZpY2VDYXBhYmlsaXR5EjAKA3JwYxgBIAEoCzIhLmNzaS52MS5Ob2RlU2VydmljZUNhcGFiaWxpdHkuUlBDSAAa4AEKA1JQQxI0CgR0eXBlGAEgASgOMiYuY3NpLnYxLk5vZGVTZXJ2aWNlQ2FwYWJpbGl0eS5SUEMuVHlwZSKiAQoEVHlwZRILCgdVTktOT1dOEAASGAoUU1RBR0VfVU5TVEFHRV9WT0xVTUUQARIUChBHRVRfVk9MVU1FX1NUQVRTEAISEQoNRVhQQU5EX1ZPTFVNRRADEhQKEFZPTFVNRV9DT05ESVRJT04QBBIcChhTSU5HTEVfTk9ERV9NVUxUSV9XUklURVIQBRIWChJWT0xVTUVfTU9VTlRfR1JPVVAQBkIGCgR0eXBlIhQKEk5vZGVHZXRJbmZvUmVxdWVzdCJzChNOb2RlR2V0SW5mb1Jlc3BvbnNlEg8KB25vZGVfaWQYASABKAkSHAoUbWF4X3ZvbHVtZXNfcGVyX25vZGUYAiABKAMSLQoTYWNjZXNzaWJsZV90b3BvbG9neRgDIAEoCzIQLmNzaS52MS5Ub3BvbG9neSKxAgoXTm9kZUV4cGFuZFZvbHVtZVJlcXVlc3QSEQoJdm9sdW1lX2lkGAEgASgJEhMKC3ZvbHVtZV9wYXRoGAIgASgJEi0KDmNhcGFjaXR5X3JhbmdlGAMgASgLMhUuY3NpLnYxLkNhcGFjaXR5UmFuZ2USGwoTc3RhZ2luZ190YXJnZXRfcGF0aBgEIAEoCRIzChF2b2x1bWVfY2FwYWJpbGl0eRgFIAEoCzIYLmNzaS52MS5Wb2x1bWVDYXBhYmlsaXR5Ej0KB3NlY3JldHMYBiADKAsyLC5jc2kudjEuTm9kZUV4cGFuZFZvbHVtZVJlcXVlc3QuU2VjcmV0c0VudHJ5Gi4KDFNlY3JldHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjIKGE5vZGVFeHBhbmRWb2x1bWVSZXNwb25zZRIWCg5jYXBhY2l0eV9ieXRlcxgBIAEoAzLaBQoETm9kZRJUCg9Ob2RlU3RhZ2VWb2x1bWUSHi5jc2kudjEuTm9kZVN0YWdlVm9sdW1lUmVxdWVzdBofLmNzaS52MS5Ob2RlU3RhZ2VWb2x1bWVSZXNwb25zZSIAEloKEU5vZGVVbnN0YWdlVm9sdW1lEiAuY3NpLnYxLk5vZGVVbnN0YWdlVm9sdW1lUmVxdWVzdBohLmNzaS52MS5Ob2RlVW5zdGFnZVZvbHVtZVJlc3BvbnNlIgASWgoRTm9kZVB1Ymxpc2hWb2x1bWUSIC5jc2kudjEuTm9kZVB1Ymxpc2hWb2x1bWVSZXF1ZXN0GiEuY3NpLnYxLk5vZGVQdWJsaXNoVm9sdW1lUmVzcG9uc2UiABJgChNOb2RlVW5wdWJsaXNoVm9sdW1lEiIuY3NpLnYxLk5vZGVVbnB1Ymxpc2hWb2x1bWVSZXF1ZXN0GiMuY3NpLnYxLk5vZGVVbnB1Ymxpc2hWb2x1bWVSZXNwb25zZSIAEl0KEk5vZGVHZXRWb2x1bWVTdGF0cxIhLmNzaS52MS5Ob2RlR2V0Vm9sdW1lU3RhdHNSZXF1ZXN0GiIuY3NpLnYxLk5vZGVHZXRWb2x1bWVTdGF0c1Jlc3BvbnNlIgASVwoQTm9kZUV4cGFuZFZvbHVtZRIfLmNzaS52MS5Ob2RlRXhwYW5kVm9sdW1lUmVxdWVzdBogLmNzaS52MS5Ob2RlRXhwYW5kVm9sdW1lUmVzcG9uc2UiABJgChNOb2RlR2V0Q2FwYWJpbGl0aWVzEiIuY3NpLnYxLk5vZGVHZXRDYXBhYmlsaXRpZXNSZXF1ZXN0GiMuY3NpLnYxLk5vZGVHZXRDYXBhYmlsaXRpZXNSZXNwb25zZSIAEkgKC05vZGVHZXRJbmZvEhouY3NpLnYxLk5vZGVHZXRJbmZvUmVxdWVzdBobLmNzaS52MS5Ob2RlR2V0SW5mb1Jlc3BvbnNlIgAyiAMKCkNvbnRyb2xsZXISSwoMQ3JlYXRlVm9sdW1lEhsuY3NpLnYxLkNyZWF0ZVZvbHVtZVJlcXVlc3QaHC5jc2kudjEuQ3JlYXRlVm9sdW1lUmVzcG9uc2UiABJLCgxEZWxldGVWb2x1bWUSGy5jc2kudjEuRGVsZXRlVm9sdW1lUmVxdWVzdBocLmNzaS52MS5EZWxldGVWb2x1bWVSZXNwb25zZSIAEmwKF0NvbnRyb2xsZXJQdWJsaXNoVm9sdW1lEiYuY3NpLnYxLkNvbnRyb2xsZXJQdWJsaXNoVm9sdW1lUmVxdWVzdBonLmNzaS52MS5Db250cm9sbGVyUHVibGlzaFZvbHVtZVJlc3BvbnNlIgAScgoZQ29udHJvbGxlclVucHVibGlzaFZvbHVtZRIoLmNzaS52MS5Db250cm9sbGVyVW5wdWJsaXNoVm9sdW1lUmVxdWVzdBopLmNzaS52MS5Db250cm9sbGVyVW5wdWJsaXNoVm9sdW1lUmVzcG9uc2UiAGIGcHJvdG8z");
+
+/**
+ * Describes the message csi.v1.CreateVolumeRequest.
+ * Use `create(CreateVolumeRequestSchema)` to create a new message.
+ */
+export const CreateVolumeRequestSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 0);
+
+/**
+ * Describes the message csi.v1.VolumeContentSource.
+ * Use `create(VolumeContentSourceSchema)` to create a new message.
+ */
+export const VolumeContentSourceSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 1);
+
+/**
+ * Describes the message csi.v1.VolumeContentSource.SnapshotSource.
+ * Use `create(VolumeContentSource_SnapshotSourceSchema)` to create a new message.
+ */
+export const VolumeContentSource_SnapshotSourceSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 1, 0);
+
+/**
+ * Describes the message csi.v1.VolumeContentSource.VolumeSource.
+ * Use `create(VolumeContentSource_VolumeSourceSchema)` to create a new message.
+ */
+export const VolumeContentSource_VolumeSourceSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 1, 1);
+
+/**
+ * Describes the message csi.v1.TopologyRequirement.
+ * Use `create(TopologyRequirementSchema)` to create a new message.
+ */
+export const TopologyRequirementSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 2);
+
+/**
+ * Describes the message csi.v1.CreateVolumeResponse.
+ * Use `create(CreateVolumeResponseSchema)` to create a new message.
+ */
+export const CreateVolumeResponseSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 3);
+
+/**
+ * Describes the message csi.v1.Volume.
+ * Use `create(VolumeSchema)` to create a new message.
+ */
+export const VolumeSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 4);
+
+/**
+ * Describes the message csi.v1.DeleteVolumeRequest.
+ * Use `create(DeleteVolumeRequestSchema)` to create a new message.
+ */
+export const DeleteVolumeRequestSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 5);
+
+/**
+ * Describes the message csi.v1.DeleteVolumeResponse.
+ * Use `create(DeleteVolumeResponseSchema)` to create a new message.
+ */
+export const DeleteVolumeResponseSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 6);
+
+/**
+ * Describes the message csi.v1.ControllerPublishVolumeRequest.
+ * Use `create(ControllerPublishVolumeRequestSchema)` to create a new message.
+ */
+export const ControllerPublishVolumeRequestSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 7);
+
+/**
+ * Describes the message csi.v1.ControllerPublishVolumeResponse.
+ * Use `create(ControllerPublishVolumeResponseSchema)` to create a new message.
+ */
+export const ControllerPublishVolumeResponseSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 8);
+
+/**
+ * Describes the message csi.v1.ControllerUnpublishVolumeRequest.
+ * Use `create(ControllerUnpublishVolumeRequestSchema)` to create a new message.
+ */
+export const ControllerUnpublishVolumeRequestSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 9);
+
+/**
+ * Describes the message csi.v1.ControllerUnpublishVolumeResponse.
+ * Use `create(ControllerUnpublishVolumeResponseSchema)` to create a new message.
+ */
+export const ControllerUnpublishVolumeResponseSchema = /*@__PURE__*/
+  messageDesc(file_csi_v1_csi, 10);
 
 /**
  * Describes the message csi.v1.VolumeCapability.
  * Use `create(VolumeCapabilitySchema)` to create a new message.
  */
 export const VolumeCapabilitySchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 0);
+  messageDesc(file_csi_v1_csi, 11);
 
 /**
  * Describes the message csi.v1.VolumeCapability.BlockVolume.
  * Use `create(VolumeCapability_BlockVolumeSchema)` to create a new message.
  */
 export const VolumeCapability_BlockVolumeSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 0, 0);
+  messageDesc(file_csi_v1_csi, 11, 0);
 
 /**
  * Describes the message csi.v1.VolumeCapability.MountVolume.
  * Use `create(VolumeCapability_MountVolumeSchema)` to create a new message.
  */
 export const VolumeCapability_MountVolumeSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 0, 1);
+  messageDesc(file_csi_v1_csi, 11, 1);
 
 /**
  * Describes the message csi.v1.VolumeCapability.AccessMode.
  * Use `create(VolumeCapability_AccessModeSchema)` to create a new message.
  */
 export const VolumeCapability_AccessModeSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 0, 2);
+  messageDesc(file_csi_v1_csi, 11, 2);
 
 /**
  * Describes the enum csi.v1.VolumeCapability.AccessMode.Mode.
  */
 export const VolumeCapability_AccessMode_ModeSchema = /*@__PURE__*/
-  enumDesc(file_csi_v1_csi, 0, 2, 0);
+  enumDesc(file_csi_v1_csi, 11, 2, 0);
 
 /**
  * @generated from enum csi.v1.VolumeCapability.AccessMode.Mode
@@ -55,97 +146,97 @@ export const VolumeCapability_AccessMode_Mode = /*@__PURE__*/
  * Use `create(CapacityRangeSchema)` to create a new message.
  */
 export const CapacityRangeSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 1);
+  messageDesc(file_csi_v1_csi, 12);
 
 /**
  * Describes the message csi.v1.Topology.
  * Use `create(TopologySchema)` to create a new message.
  */
 export const TopologySchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 2);
+  messageDesc(file_csi_v1_csi, 13);
 
 /**
  * Describes the message csi.v1.NodeStageVolumeRequest.
  * Use `create(NodeStageVolumeRequestSchema)` to create a new message.
  */
 export const NodeStageVolumeRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 3);
+  messageDesc(file_csi_v1_csi, 14);
 
 /**
  * Describes the message csi.v1.NodeStageVolumeResponse.
  * Use `create(NodeStageVolumeResponseSchema)` to create a new message.
  */
 export const NodeStageVolumeResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 4);
+  messageDesc(file_csi_v1_csi, 15);
 
 /**
  * Describes the message csi.v1.NodeUnstageVolumeRequest.
  * Use `create(NodeUnstageVolumeRequestSchema)` to create a new message.
  */
 export const NodeUnstageVolumeRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 5);
+  messageDesc(file_csi_v1_csi, 16);
 
 /**
  * Describes the message csi.v1.NodeUnstageVolumeResponse.
  * Use `create(NodeUnstageVolumeResponseSchema)` to create a new message.
  */
 export const NodeUnstageVolumeResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 6);
+  messageDesc(file_csi_v1_csi, 17);
 
 /**
  * Describes the message csi.v1.NodePublishVolumeRequest.
  * Use `create(NodePublishVolumeRequestSchema)` to create a new message.
  */
 export const NodePublishVolumeRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 7);
+  messageDesc(file_csi_v1_csi, 18);
 
 /**
  * Describes the message csi.v1.NodePublishVolumeResponse.
  * Use `create(NodePublishVolumeResponseSchema)` to create a new message.
  */
 export const NodePublishVolumeResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 8);
+  messageDesc(file_csi_v1_csi, 19);
 
 /**
  * Describes the message csi.v1.NodeUnpublishVolumeRequest.
  * Use `create(NodeUnpublishVolumeRequestSchema)` to create a new message.
  */
 export const NodeUnpublishVolumeRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 9);
+  messageDesc(file_csi_v1_csi, 20);
 
 /**
  * Describes the message csi.v1.NodeUnpublishVolumeResponse.
  * Use `create(NodeUnpublishVolumeResponseSchema)` to create a new message.
  */
 export const NodeUnpublishVolumeResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 10);
+  messageDesc(file_csi_v1_csi, 21);
 
 /**
  * Describes the message csi.v1.NodeGetVolumeStatsRequest.
  * Use `create(NodeGetVolumeStatsRequestSchema)` to create a new message.
  */
 export const NodeGetVolumeStatsRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 11);
+  messageDesc(file_csi_v1_csi, 22);
 
 /**
  * Describes the message csi.v1.NodeGetVolumeStatsResponse.
  * Use `create(NodeGetVolumeStatsResponseSchema)` to create a new message.
  */
 export const NodeGetVolumeStatsResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 12);
+  messageDesc(file_csi_v1_csi, 23);
 
 /**
  * Describes the message csi.v1.VolumeUsage.
  * Use `create(VolumeUsageSchema)` to create a new message.
  */
 export const VolumeUsageSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 13);
+  messageDesc(file_csi_v1_csi, 24);
 
 /**
  * Describes the enum csi.v1.VolumeUsage.Unit.
  */
 export const VolumeUsage_UnitSchema = /*@__PURE__*/
-  enumDesc(file_csi_v1_csi, 13, 0);
+  enumDesc(file_csi_v1_csi, 24, 0);
 
 /**
  * @generated from enum csi.v1.VolumeUsage.Unit
@@ -158,34 +249,34 @@ export const VolumeUsage_Unit = /*@__PURE__*/
  * Use `create(NodeGetCapabilitiesRequestSchema)` to create a new message.
  */
 export const NodeGetCapabilitiesRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 14);
+  messageDesc(file_csi_v1_csi, 25);
 
 /**
  * Describes the message csi.v1.NodeGetCapabilitiesResponse.
  * Use `create(NodeGetCapabilitiesResponseSchema)` to create a new message.
  */
 export const NodeGetCapabilitiesResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 15);
+  messageDesc(file_csi_v1_csi, 26);
 
 /**
  * Describes the message csi.v1.NodeServiceCapability.
  * Use `create(NodeServiceCapabilitySchema)` to create a new message.
  */
 export const NodeServiceCapabilitySchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 16);
+  messageDesc(file_csi_v1_csi, 27);
 
 /**
  * Describes the message csi.v1.NodeServiceCapability.RPC.
  * Use `create(NodeServiceCapability_RPCSchema)` to create a new message.
  */
 export const NodeServiceCapability_RPCSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 16, 0);
+  messageDesc(file_csi_v1_csi, 27, 0);
 
 /**
  * Describes the enum csi.v1.NodeServiceCapability.RPC.Type.
  */
 export const NodeServiceCapability_RPC_TypeSchema = /*@__PURE__*/
-  enumDesc(file_csi_v1_csi, 16, 0, 0);
+  enumDesc(file_csi_v1_csi, 27, 0, 0);
 
 /**
  * @generated from enum csi.v1.NodeServiceCapability.RPC.Type
@@ -198,32 +289,38 @@ export const NodeServiceCapability_RPC_Type = /*@__PURE__*/
  * Use `create(NodeGetInfoRequestSchema)` to create a new message.
  */
 export const NodeGetInfoRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 17);
+  messageDesc(file_csi_v1_csi, 28);
 
 /**
  * Describes the message csi.v1.NodeGetInfoResponse.
  * Use `create(NodeGetInfoResponseSchema)` to create a new message.
  */
 export const NodeGetInfoResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 18);
+  messageDesc(file_csi_v1_csi, 29);
 
 /**
  * Describes the message csi.v1.NodeExpandVolumeRequest.
  * Use `create(NodeExpandVolumeRequestSchema)` to create a new message.
  */
 export const NodeExpandVolumeRequestSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 19);
+  messageDesc(file_csi_v1_csi, 30);
 
 /**
  * Describes the message csi.v1.NodeExpandVolumeResponse.
  * Use `create(NodeExpandVolumeResponseSchema)` to create a new message.
  */
 export const NodeExpandVolumeResponseSchema = /*@__PURE__*/
-  messageDesc(file_csi_v1_csi, 20);
+  messageDesc(file_csi_v1_csi, 31);
 
 /**
  * @generated from service csi.v1.Node
  */
 export const Node = /*@__PURE__*/
   serviceDesc(file_csi_v1_csi, 0);
+
+/**
+ * @generated from service csi.v1.Controller
+ */
+export const Controller = /*@__PURE__*/
+  serviceDesc(file_csi_v1_csi, 1);
 

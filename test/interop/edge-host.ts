@@ -30,12 +30,15 @@ const TUNABLES = {
 export class EdgeHost implements AsyncDisposable {
   /** Put before a command, runs it in here. */
   readonly enter: readonly string[];
+  /** Where its `/` is seen from outside. */
+  readonly root: string;
   readonly #dir: string;
   readonly #holder: TestProcess;
 
   private constructor(dir: string, holder: TestProcess) {
     this.#dir = dir;
     this.#holder = holder;
+    this.root = `/proc/${holder.pid}/root`;
     this.enter = ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`, "--"];
   }
 

@@ -22,6 +22,7 @@ export interface KubeletEndpointDeps {
   /** As edgecore.yaml has it. */
   readonly kubeletConfig: object;
   readonly stats: NodeStats;
+  readonly podLogsDirectory: string;
 }
 
 /** Members of the configuration that may hold credentials. */
@@ -52,7 +53,7 @@ export class KubeletEndpoint {
   }
 
   async #serve(request: KubeletRequest, { route, parameters }: KubeletMatch): Promise<KubeletAnswer> {
-    const { cri, stats, clock } = this.#deps;
+    const { cri, stats, clock, podLogsDirectory } = this.#deps;
     const { signal, query } = request;
     const pod = () =>
       findPod(this.#deps.pods(), parameters["namespace"] ?? "", parameters["pod"] ?? "", parameters["uid"]);
@@ -67,7 +68,7 @@ export class KubeletEndpoint {
       case "runningPods":
         return jsonAnswer(await runningPods(cri.runtime, signal));
       case "logs": {
-        const deps = { runtime: cri.runtime, running: this.#running, nowMs: () => clock.now() };
+        const deps = { runtime: cri.runtime, running: this.#running, nowMs: () => clock.now(), podLogsDirectory };
         return serveLogs(request, pod(), container, deps);
       }
       case "exec":

@@ -34,5 +34,6 @@ export function makeKubeletEndpoint(
     podLogsDirectory,
   });
   const probeMetrics = () => edged.probeMetrics();
-  return new KubeletEndpoint({ cri, clock, pods, stats, kubeletConfig, probeMetrics, problem: () => edged.problem() });
+  const problem = () => edged.problem();
+  return new KubeletEndpoint({ cri, clock, pods, stats, kubeletConfig, podLogsDirectory, probeMetrics, problem });
 }

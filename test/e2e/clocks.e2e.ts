@@ -39,6 +39,22 @@ describe("a clock that is wrong after a power cut", { skip, timeout: 240_000 }, 
   });
   after(async () => bed?.[Symbol.asyncDispose]());
 
+  test("with the cloud there, and a clock that is right, all pods return, once each", async () => {
+    const before = await bed.containerIds();
+    const restarts = new Map<string, number>();
+    for (const name of NAMES)
+      restarts.set(name, (await bed.podReady(name)).status?.containerStatuses?.[0]?.restartCount ?? 0);
+    await bed.node.pullPlug();
+    await bed.node.boot();
+    for (const name of NAMES)
+      await waitForObject(bed.cloud.kube, PODS, key(name), (found) => {
+        const [status] = found?.status?.containerStatuses ?? [];
+        return status?.ready === true && status.restartCount === (restarts.get(name) ?? 0) + 1;
+      });
+    assert.equal((await bed.containerIds()).length, before.length);
+    await waitForNode(bed.cloud.kube, NODE, "True");
+  });
+
   for (const days of [90, -90])
     test(`${days} days: with tokens of another time and no cloud, all pods return, once each`, async () => {
       const pod = await bed.podReady("tokened");

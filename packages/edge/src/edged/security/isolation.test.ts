@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { NamespaceMode, SupplementalGroupsPolicy } from "@kedge/cri";
+import { NamespaceMode, type RuntimeStatusAnswer, SupplementalGroupsPolicy } from "@kedge/cri";
 import type { Pod, PodSpec } from "@kedge/kube";
 import { appArmorProfile, appArmorRefusal, isAppArmorEnabled } from "./app-armor.ts";
 import { targetingOptions } from "./namespace-options.ts";
-import { featuresOf, type RuntimeFeatures } from "./runtime-features.ts";
+import { featuresOf, type RuntimeFeatures, runtimeFeatures } from "./runtime-features.ts";
 import { sandboxSecurityContext } from "./sandbox-security-context.ts";
 import { securityRefusal } from "./security-admission.ts";
 import { IDS_PER_POD, UserNamespaces } from "./user-namespaces.ts";
@@ -90,6 +90,16 @@ describe("AppArmor", () => {
       "AppArmor",
     );
   });
+});
+
+test("what a runtime says that it can do, and one that says nothing", () => {
+  const can = { recursiveReadOnlyMounts: true, userNamespaces: true };
+  const answer = {
+    runtimeHandlers: [{ name: "", features: can }, { name: "runsc" }],
+    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false },
+  } as unknown as RuntimeStatusAnswer;
+  assert.deepEqual(runtimeFeatures(answer), all);
+  assert.deepEqual(runtimeFeatures({ runtimeHandlers: [] } as unknown as RuntimeStatusAnswer), none);
 });
 
 describe("groups", () => {

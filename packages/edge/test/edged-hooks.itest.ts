@@ -106,7 +106,7 @@ test("a preStop hook has the grace period and no more; the container still hears
   await meta.untilGone("long");
   assert.ok(performance.now() - beganMs < 10_000);
   assert.deepEqual(await noted("long"), ["hook", "term"]);
-  assert.deepEqual(eventsOf("long", "FailedPreStopHook"), []);
+  assert.deepEqual(eventsOf("long", "FailedPreStopHook"), ["PreStopHook failed"]);
 });
 
 test("a grace period that is cut short cuts the hook short, too, and runs it only once", options, async () => {

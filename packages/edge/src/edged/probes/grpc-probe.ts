@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node:http2";
+import { setTimeout as delay } from "node:timers/promises";
 import { grpcCodeName } from "@kedge/cri";
 import { formatGoDuration } from "../pods/go-duration.ts";
 import { healthRequest, healthStatus, SERVING } from "./grpc-health.ts";
@@ -8,6 +9,7 @@ import { explainNetworkFailure, joinHostPort } from "./network-failure.ts";
 import { failed, PROBE_OUTPUT_BYTES_MAX, type ProbeOutcome, succeeded } from "./probe-outcome.ts";
 import { DeadlineError, withDeadline } from "../with-deadline.ts";
 
+const RECONNECT_MS = 1_000;
 const OK = "0";
 const UNIMPLEMENTED = "12";
 
@@ -18,31 +20,41 @@ export interface GrpcTarget {
   readonly service: string;
 }
 
-/** Well is who answers `grpc.health.v1.Health/Check` with SERVING. Plaintext, as kubelets do. */
+/**
+ * Well is who answers `grpc.health.v1.Health/Check` with SERVING. Plaintext, as kubelets do, which also try to connect until
+ * the time is over.
+ */
 export async function grpcProbe(target: GrpcTarget, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome> {
   const address = joinHostPort(target.host, target.port);
   let connected = false;
-  const session = connect(`http://${address}`);
-  session.on("error", () => undefined); // whoever waits gets it, too
   try {
     return await withDeadline(timeoutMs, signal, async (late) => {
-      await once(session, "connect", { signal: late });
+      using session = await connectBy(address, late);
       connected = true;
-      return check(session, target.service, late);
+      return await check(session, target.service, late);
     });
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof DeadlineError)) {
-      const reason = explainNetworkFailure(error, address);
-      return failed(
-        `error: ${connected ? "health rpc probe failed" : `failed to connect service at "${address}"`}: ${reason}`,
-      );
-    }
+    if (!(error instanceof DeadlineError))
+      return failed(`error: health rpc probe failed: ${explainNetworkFailure(error, address)}`);
     const time = formatGoDuration(timeoutMs);
     if (connected) return failed(`timeout: health rpc did not complete within ${time}`);
     return failed(`timeout: failed to connect service "${address}" within ${time}: ${error.message}`);
-  } finally {
-    session.destroy();
+  }
+}
+
+/** @throws the signal's reason */
+async function connectBy(address: string, signal: AbortSignal): Promise<ClientHttp2Session & Disposable> {
+  for (;;) {
+    const session = connect(`http://${address}`);
+    session.on("error", () => undefined); // whoever waits gets it, too
+    try {
+      await once(session, "connect", { signal });
+      return Object.assign(session, { [Symbol.dispose]: () => session.destroy() });
+    } catch {
+      session.destroy();
+      await delay(RECONNECT_MS, undefined, { signal });
+    }
   }
 }
 

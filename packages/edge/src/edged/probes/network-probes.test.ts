@@ -228,7 +228,7 @@ describe("gRPC probes", () => {
     const closed = await closedPort();
     assert.equal(
       (await ask(closed)).output,
-      `error: failed to connect service at "${HOST}:${closed}": dial tcp ${HOST}:${closed}: connect: connection refused`,
+      `timeout: failed to connect service "${HOST}:${closed}" within 1s: context deadline exceeded`,
     );
     assert.equal((await ask(await serveRaw("HTTP/1.1 400 Bad Request\r\n\r\n"))).result, "failure");
   });

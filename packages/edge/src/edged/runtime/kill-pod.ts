@@ -73,8 +73,8 @@ async function runPreStop(
     signal.throwIfAborted();
     const { name: podName } = pod.metadata ?? {};
     parts.logger.info({ pod: podName, container: record.name, error }, "preStop hook failed");
-    // What it said may be secret: it is in the log alone.
-    if (!(error instanceof DeadlineError))
+    // A sleep that is cut short has done what it is for. What a hook said may be secret: it is in the log alone.
+    if (hook.sleep === undefined || !(error instanceof DeadlineError))
       parts.events.warn(pod, "FailedPreStopHook", "PreStopHook failed", record.name);
   }
 }

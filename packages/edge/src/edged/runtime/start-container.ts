@@ -52,7 +52,12 @@ export async function startContainer(
     return new ContainerStartError(message, { code }, { cause: error });
   };
 
-  const image = await parts.images.ensure(pod, container, sandbox.config, AbortSignal.any([ending, signal]));
+  const giveUp = AbortSignal.any([ending, signal]);
+  const image = await parts.images.ensure(pod, container, sandbox.config, giveUp).catch((error: unknown) => {
+    giveUp.throwIfAborted();
+    if (error instanceof ContainerStartError) events.warn(pod, "Failed", `Error: ${error.code}`, container.name);
+    throw error;
+  });
   const record = newestContainer(runtime, container.name);
   const restartCount =
     record === undefined ? await restartCountFromLogs(logs, container.name) : record.restartCount + 1;

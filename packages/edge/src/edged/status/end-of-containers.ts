@@ -20,7 +20,7 @@ export function endContainers(
 ): void {
   const begun = Math.max(init.findLastIndex(hasBegun), 0);
   for (const status of init.slice(0, begun + 1)) endOf(status);
-  if (isInitialized(pod, init, regular)) for (const status of regular) endOf(status);
+  if (regular.some(hasBegun) || wasInitialized(pod)) for (const status of regular) endOf(status);
   for (const status of ephemeral) if (hasBegun(status)) endOf(status);
   for (const status of [...init, ...regular]) {
     status.started = false;
@@ -32,13 +32,13 @@ function hasBegun({ state, lastState }: ContainerStatus): boolean {
   return state?.waiting === undefined || lastState?.terminated !== undefined;
 }
 
-function isInitialized(pod: Pod, init: readonly ContainerStatus[], regular: readonly ContainerStatus[]): boolean {
-  const containers = pod.spec?.initContainers ?? [];
-  const last = containers.at(-1);
-  const status = init.at(-1);
-  if (last === undefined || status === undefined || regular.some(hasBegun)) return true;
-  if (isSidecar(last)) return status.started === true;
-  return (status.state?.terminated ?? status.lastState?.terminated)?.exitCode === 0;
+/** As was told last: an init container that ends well because it is told to end has not done its part. */
+function wasInitialized({ spec, status: told = {} }: Pod): boolean {
+  const last = spec?.initContainers?.at(-1);
+  if (last === undefined || (told.containerStatuses ?? []).some(hasBegun)) return true;
+  const status = told.initContainerStatuses?.at(-1);
+  if (isSidecar(last)) return status?.started === true;
+  return (status?.state?.terminated ?? status?.lastState?.terminated)?.exitCode === 0;
 }
 
 function endOf(status: ContainerStatus): void {

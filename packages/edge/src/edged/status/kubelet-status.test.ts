@@ -234,6 +234,12 @@ describe("a pod that is over", () => {
     const status = next(pod(spec), stopped([record("one", "exited", { exitCode: 1 })]), undefined, over);
     assert.deepEqual([status.phase, ...reasons(status)], ["Failed", "Error", "waits", "waits"]);
   });
+  test("whose init container was told to end, and did well: those after it never began", () => {
+    const spec = { initContainers: [container("one")] };
+    const before = next(pod(spec), runtime([record("one", "running")]));
+    const status = next(pod(spec), stopped([record("one", "exited")]), before, over);
+    assert.deepEqual([status.phase, ...reasons(status)], ["Failed", "Completed", "waits"]);
+  });
   test("after its init containers: who has not said how it ended never will", () => {
     const spec = { initContainers: [container("one")], containers: [container("app"), container("b")] };
     const records = [record("app", "exited"), record("one", "exited")];

@@ -49,6 +49,8 @@ test("pulls with the pod's own secret, and not with a wrong one", options, async
   meta.secrets.set("default/right", pullSecret("right", registry.host, "user:right"));
   meta.secrets.set("default/wrong", pullSecret("wrong", registry.host, "user:wrong"));
 
+  meta.apply(podWith("missing", image, "IfNotPresent", "none"));
+  await meta.until(() => meta.events.some(({ reason }) => reason === "FailedToRetrieveImagePullSecret"));
   meta.apply(podWith("refused", image, "IfNotPresent", "wrong"));
   await waiting(edged, "refused", "ErrImagePull", "ImagePullBackOff");
   assert.ok(registry.refused > 0);
@@ -130,7 +132,6 @@ test("pulls that fail hold each other back, and say why", options, async () => {
   const { meta } = edged;
   const image = registry.push("team/closed:1", await busyboxImage(""));
   meta.apply(podWith("closed", image, "IfNotPresent"));
-  await waiting(edged, "closed", "ErrImagePull");
   const { message } = await waiting(edged, "closed", "ImagePullBackOff");
   assert.match(message ?? "", /^Back-off pulling image "[^"]+": ErrImagePull: /);
   const reasons = meta.events.map(({ reason, message: text }) => `${reason}: ${text}`);

@@ -1,5 +1,5 @@
 import { CriError, type Image, type ImageService, type PodSandboxConfig, type PullRequest } from "@kedge/cri";
-import type { Container, Pod } from "@kedge/kube";
+import type { Container, Pod, Secret } from "@kedge/kube";
 import { type Clock, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { ContainerStartError } from "../edged-error.ts";
@@ -8,7 +8,7 @@ import { BACKOFF_INITIAL_MS, KeyedBackoff } from "../pods/keyed-backoff.ts";
 import { type ImageName, parseImageName } from "./image-name.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import { PullGate } from "./pull-gate.ts";
-import { pullCredentials } from "./pull-credentials.ts";
+import { pullCredentials, pullSecrets } from "./pull-credentials.ts";
 
 export interface ImageManagerConfig {
   /** At most so many pulls at once. */
@@ -73,6 +73,8 @@ export class ImageManager {
     const policy = container.imagePullPolicy ?? (name.full.endsWith(":latest") ? "Always" : "IfNotPresent");
     if (policy === "Never" || (policy === "IfNotPresent" && present !== undefined)) {
       if (present !== undefined) {
+        // Users shall hear of a secret that is missing before it matters; who starts does not wait for it.
+        this.#secrets(pod, signal).catch(() => undefined);
         this.#deps.events.normal(
           pod,
           "Pulled",
@@ -160,11 +162,12 @@ export class ImageManager {
     sandboxConfig: PodSandboxConfig,
     signal: AbortSignal,
   ): Promise<Image> {
-    const { images, events, clock } = this.#deps;
+    const { images, events, clock, logger } = this.#deps;
     events.normal(pod, "Pulling", `Pulling image "${container.image}"`, container.name);
     const askedAtMs = clock.monotonic();
-    const sources = { ...this.#deps, nodeConfigPaths: this.#config.nodeConfigPaths };
-    const credentials = await pullCredentials(pod, name.repository, sources, signal);
+    const { nodeConfigPaths } = this.#config;
+    const secrets = await this.#secrets(pod, signal);
+    const credentials = await pullCredentials(secrets, name.repository, { logger, nodeConfigPaths });
     const { id, pullMs } = await this.#inTurn(async () => {
       if (this.#rate.take() > 0) throw new Error("pull QPS exceeded");
       const beganAtMs = clock.monotonic();
@@ -177,6 +180,17 @@ export class ImageManager {
     const message = `Successfully pulled image "${container.image}" in ${waited}. Image size: ${image.size} bytes.`;
     events.normal(pod, "Pulled", message, container.name);
     return image;
+  }
+
+  async #secrets(pod: Pod, signal: AbortSignal): Promise<readonly Secret[]> {
+    const { secrets, missing } = await pullSecrets(pod, this.#deps, signal);
+    if (missing.length > 0)
+      this.#deps.events.warn(
+        pod,
+        "FailedToRetrieveImagePullSecret",
+        `Unable to retrieve some image pull secrets (${missing.join(", ")}); attempting to pull the image may not succeed.`,
+      );
+    return secrets;
   }
 
   /** One pull must not keep all others waiting for as long as its registry likes. */

@@ -17,36 +17,57 @@ interface Credential {
   readonly auth: AuthConfig;
 }
 
-/**
- * With what to try to pull an image: the pod's `imagePullSecrets`, then the node's own Docker configuration, each the
- * most specific first.
- */
-export async function pullCredentials(
+export interface CredentialSources {
+  readonly bus: EdgeBus;
+  readonly logger: Logger;
+  readonly nodeConfigPaths: readonly string[];
+}
+
+/** The pod's `imagePullSecrets`, and the names of those that could not be had: the image may be public all the same. */
+export async function pullSecrets(
   pod: Pod,
-  repository: string,
-  sources: { readonly bus: EdgeBus; readonly logger: Logger; readonly nodeConfigPaths: readonly string[] },
+  { bus, logger }: Pick<CredentialSources, "bus" | "logger">,
   signal: AbortSignal,
-): Promise<AuthConfig[]> {
-  const found: AuthConfig[] = [];
+): Promise<{ readonly secrets: readonly Secret[]; readonly missing: readonly string[] }> {
+  const secrets: Secret[] = [];
+  const missing: string[] = [];
   const namespace = pod.metadata?.namespace ?? "";
   for (const { name = "" } of pod.spec?.imagePullSecrets ?? []) {
     if (name === "") continue;
     try {
-      const secret = await sources.bus.request("meta/getSecret", { namespace, name }, signal);
-      if (secret !== undefined) found.push(...matching(credentialsOf(secret), repository));
-      else sources.logger.warn({ namespace, name }, "image pull secret does not exist");
+      const secret = await bus.request("meta/getSecret", { namespace, name }, signal);
+      if (secret === undefined) missing.push(name);
+      else secrets.push(secret);
     } catch (error) {
-      signal.throwIfAborted(); // the image may be public, or the next secret the right one
-      sources.logger.warn({ namespace, name, error: toError(error) }, "image pull secret not usable");
+      signal.throwIfAborted();
+      logger.warn({ namespace, name, error: toError(error) }, "image pull secret not read");
+      missing.push(name);
     }
   }
-  for (const path of sources.nodeConfigPaths) {
+  return { secrets, missing };
+}
+
+/** With what to try to pull an image: these secrets, then the node's own Docker configuration, each the most specific first. */
+export async function pullCredentials(
+  secrets: readonly Secret[],
+  repository: string,
+  { logger, nodeConfigPaths }: Omit<CredentialSources, "bus">,
+): Promise<AuthConfig[]> {
+  const found: AuthConfig[] = [];
+  for (const secret of secrets)
+    try {
+      found.push(...matching(credentialsOf(secret), repository));
+    } catch (error) {
+      const { name, namespace } = secret.metadata ?? {};
+      logger.warn({ namespace, name, error: toError(error) }, "image pull secret not usable");
+    }
+  for (const path of nodeConfigPaths) {
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text === undefined || text.length > CONFIG_BYTES_MAX) continue;
     try {
       found.push(...matching(parseDockerConfig(text), repository));
     } catch (error) {
-      sources.logger.warn({ path, error: toError(error) }, "Docker configuration not usable");
+      logger.warn({ path, error: toError(error) }, "Docker configuration not usable");
     }
   }
   return found.slice(0, CREDENTIALS_MAX);

@@ -13,6 +13,8 @@ export type CloudMessages = {
   "device/upstream": { request: UpstreamMessage; reply: void };
   /** Renews a node's lease. @throws what the API server says; `NotFound`: the node must create it. */
   "edge/renewLease": { request: { node: string }; reply: void };
+  /** A node answers a call of the CSI driver; who asked is told. */
+  "volume/answer": { request: { node: string; message: Message }; reply: void };
   /** A node of our own compares what it holds with what we believe. */
   "sync/digest": { request: UpstreamMessage; reply: void };
 };

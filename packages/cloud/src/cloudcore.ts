@@ -9,6 +9,7 @@ import { CloudHub, type CloudHubConfig } from "./cloudhub/cloudhub.ts";
 import { CloudStream } from "./cloudstream/cloudstream.ts";
 import { readStreamConfig } from "./cloudstream/stream-config.ts";
 import { SyncRecords } from "./cloudhub/sync-records.ts";
+import { VolumeSocket } from "./csidriver/volume-socket.ts";
 import { CsrApprover } from "./csrapprover/csrapprover.ts";
 import { DeviceController } from "./devicecontroller/devicecontroller.ts";
 import { EdgeController } from "./edgecontroller/edgecontroller.ts";
@@ -45,6 +46,7 @@ export const CLOUDCORE_SUPPORTED: ReadonlySet<string> = new Set([
   "modules.cloudHub.enable",
   "modules.cloudHub.websocket.enable",
   "modules.cloudHub.https.enable",
+  "modules.cloudHub.unixsocket.enable",
   "modules.cloudHub.authorization.enable", // always on, whatever the file says
   "modules.edgeController.enable",
   "modules.deviceController.enable",
@@ -81,6 +83,8 @@ export async function startCloudCore(
     scope.use(await DeviceController.start(config.modules.deviceController, part("devicecontroller"), signal));
   if (config.modules.syncController.enable)
     scope.use(new SyncController({ ...part("synccontroller"), records, view: edgeController.view }));
+  const { unixsocket } = config.modules.cloudHub;
+  if (unixsocket.enable) scope.use(await VolumeSocket.start(unixsocket, part("csidriver")));
   if (config.featureGates["requireAuthorization"] === true)
     scope.use(await CsrApprover.start(part("csrapprover"), signal));
   // Last: nodes come when all who listen to them are there.

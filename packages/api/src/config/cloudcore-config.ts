@@ -46,7 +46,7 @@ const cloudHub = group({
     maxIncomingStreams: count(10000),
   }),
   unixsocket: group({
-    enable: enable(false), // KubeEdge: true, for its CSI driver; not here yet, and our own file must not ask for it
+    enable: enable(false), // KubeEdge: true; only its CSI driver needs it
     address: text("unix:///var/lib/kubeedge/kubeedge.sock"),
   }),
   websocket: group({

@@ -372,6 +372,8 @@ export class CloudHub extends Component {
         return this.#work.take(session, "sync/digest", message);
       case "kubernetesCa":
         return this.#answerKubernetesCa(session, message);
+      case "csi":
+        return this.#takeVolumeAnswer(session, message);
       case "nobody":
         this.#deps.logger.warn(
           { node: session.node, route: shownRoute(message), reason: to.reason },
@@ -383,6 +385,14 @@ export class CloudHub extends Component {
         this.#work.skip(session, message, to.to);
         return undefined;
     }
+  }
+
+  /** Nobody repeats it: whoever waits for it has given up by then. */
+  async #takeVolumeAnswer(session: NodeSession, message: Message): Promise<void> {
+    const { bus } = this.#deps;
+    const answers = bus.answers("volume/answer");
+    if (answers) await bus.request("volume/answer", { node: session.node, message }, session.signal);
+    this.#work.skip(session, message, answers ? undefined : "csi");
   }
 
   async #answerKubernetesCa(session: NodeSession, message: Message): Promise<void> {

@@ -7,8 +7,10 @@ export type UpstreamRoute =
   | { readonly to: "edge" }
   | { readonly to: "device" }
   | { readonly to: "digest" }
+  /** The answer to a call of the CSI driver. */
+  | { readonly to: "csi" }
   /** Parts that do not exist yet: the message is dropped with a line in the log. */
-  | { readonly to: "csi" | "router" | "taskManager" | "dynamicController" }
+  | { readonly to: "router" | "taskManager" | "dynamicController" }
   | { readonly to: "nobody"; readonly reason: string };
 
 const VOLUME = /^\w[-\w.+]*\/volume\/\w[-\w.+]*/;

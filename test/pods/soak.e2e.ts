@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { CONFIG_MAPS, PODS } from "@kedge/kube";
+import { toError } from "@kedge/runtime";
 import { memoryOf } from "../../bench/footprint.ts";
 import { NAMESPACE, readyPod, TestBed } from "../e2e/test-bed.ts";
 import { startEmbeddedCloud } from "../e2e/test-cloud.ts";
@@ -84,7 +85,9 @@ describe("soak", { skip: TestEdgeNode.missing() }, () => {
       }
       await nothingLeft(target, new Set(), LEFT_MS);
     };
-    await comeAndGo(WARM_UP);
+    await comeAndGo(WARM_UP).catch((error: unknown) => {
+      throw new Error(`${toError(error).message}\n${target.logTail()}`, { cause: error });
+    });
     const before = await belongings(target, bed.cloud.pid);
     await comeAndGo(POD_COUNT - WARM_UP);
     const after = await belongings(target, bed.cloud.pid);

@@ -1,7 +1,14 @@
+import { basename } from "node:path";
+import {
+  PERSISTENT_VOLUME_CLAIMS,
+  PERSISTENT_VOLUMES,
+  type PersistentVolume,
+  type PersistentVolumeClaim,
+} from "@kedge/kube";
 import { V, reads, serves } from "./mounted.ts";
-import type { PodTheme } from "../pod-case.ts";
+import type { Given, PodTheme } from "../pod-case.ts";
 import { container, once, podOf } from "../pods.ts";
-import { becomes, containerBecomes, isReady, kills, prints, runs, shows, succeeds, warning } from "../steps.ts";
+import { becomes, containerBecomes, isReady, kills, leaves, prints, runs, shows, succeeds, warning } from "../steps.ts";
 import { configMap, secret } from "./objects.ts";
 
 export const FILE_VOLUMES: PodTheme = {
@@ -206,6 +213,28 @@ export const FILE_VOLUMES: PodTheme = {
       steps: [warning("FailedMount", /persistentvolumeclaims? "none" not found/), becomes({ phase: "Pending" })],
     },
     {
+      name: "a claim that is bound to a volume of the node",
+      core: true,
+      pod: serves({ persistentVolumeClaim: { claimName: "claim" } }),
+      givenOf: ({ scratch }) => claimed(scratch),
+      steps: [isReady(), runs("echo kept > /v/a"), leaves("a", "kept\n")],
+    },
+    {
+      name: "a claim that is not bound yet keeps the pod pending, and starts it when it is",
+      pod: serves({ persistentVolumeClaim: { claimName: "claim" } }),
+      givenOf: ({ scratch }) => claimed(scratch).slice(1),
+      steps: [
+        warning("FailedMount"),
+        becomes({ phase: "Pending" }),
+        async (run) => {
+          const [volume] = claimed(run.fixtures.scratch);
+          if (volume !== undefined) await run.target.kube.create(volume.type, volume.object, run.signal);
+        },
+        isReady(),
+      ],
+      timeoutSeconds: 150,
+    },
+    {
       name: "restarted containers find their volumes again",
       given: [configMap("settings", { a: "1" })],
       pod: serves({ configMap: { name: "settings" } }),
@@ -222,3 +251,22 @@ export const FILE_VOLUMES: PodTheme = {
     },
   ],
 };
+
+/** A volume that is a folder of the node, and a claim that is for it. */
+function claimed(path: string): Given[] {
+  const name = `volume-of-${basename(path)}`;
+  const size = { storage: "1Gi" };
+  const shared = { accessModes: ["ReadWriteOnce"], storageClassName: "" };
+  const volume: PersistentVolume = {
+    metadata: { name },
+    spec: { ...shared, capacity: size, hostPath: { path, type: "DirectoryOrCreate" } },
+  };
+  const claim: PersistentVolumeClaim = {
+    metadata: { name: "claim" },
+    spec: { ...shared, volumeName: name, resources: { requests: size } },
+  };
+  return [
+    { type: PERSISTENT_VOLUMES, object: volume, cluster: true },
+    { type: PERSISTENT_VOLUME_CLAIMS, object: claim },
+  ];
+}

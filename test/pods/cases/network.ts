@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import { readFile } from "node:fs/promises";
 import type { PodTheme } from "../pod-case.ts";
 import { container, lasting, once, podOf, SERVE } from "../pods.ts";
@@ -9,6 +10,12 @@ const OWN_DNS = {
   searches: ["example.com"],
   options: [{ name: "ndots", value: "2" }, { name: "edns0" }],
 };
+
+/** Not loopback's: what leads from there to pods is up to the network plugin. */
+function machineAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.find(({ family, internal }) => family === "IPv4" && !internal)?.address ?? "127.0.0.1";
+}
 
 export const NETWORK: PodTheme = {
   name: "network",
@@ -36,6 +43,24 @@ export const NETWORK: PodTheme = {
             if (typeof answer === "string") return answer;
             const text = await answer.text();
             return text === "hello\n" ? undefined : text;
+          }),
+      ],
+    },
+    {
+      name: "a port of the node leads to the pod",
+      pod: podOf([
+        {
+          script: `mkdir /www; echo hello > /www/a; httpd -p 8080 -h /www; ${SERVE}`,
+          ports: [{ containerPort: 8080, hostPort: 39_482 }],
+        },
+      ]),
+      steps: [
+        isReady(),
+        (run) =>
+          run.eventually(async () => {
+            const answer = await fetch(`http://${machineAddress()}:39482/a`).catch(String);
+            if (typeof answer === "string") return answer;
+            return (await answer.text()) === "hello\n" ? undefined : "another answer";
           }),
       ],
     },

@@ -254,3 +254,24 @@ describe("addresses", () => {
     assert.equal(podStatus(subject, runtime([], [sandbox({ ready: false, ips: [] })]), facts).podIP, "10.0.0.9");
   });
 });
+
+test("whom the node ends for its own sake has a condition that says so, and keeps it", () => {
+  const verdict = { phase: "Failed", reason: "Evicted", message: "The node was low. ", isDisruption: true } as const;
+  const subject: Pod = { ...pod(), metadata: { ...pod().metadata, generation: 2 } };
+  const targetOf = (of: Pod, nowMs: number) =>
+    podStatus(of, runtime([]), { ...facts, nowMs, verdict, over: true }).conditions?.filter(
+      ({ type }) => type === "DisruptionTarget",
+    );
+  const first = targetOf(subject, 1_000);
+  assert.deepEqual(first, [
+    {
+      type: "DisruptionTarget",
+      observedGeneration: 2,
+      status: "True",
+      reason: "TerminationByKubelet",
+      message: "The node was low. ",
+      lastTransitionTime: "1970-01-01T00:00:01Z",
+    },
+  ]);
+  assert.deepEqual(targetOf({ ...subject, status: { conditions: first ?? [] } }, 9_000), first);
+});

@@ -78,7 +78,7 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
     phase,
     ...(why?.reason !== undefined && { reason: why.reason }),
     ...(why?.message !== undefined && { message: why.message }),
-    conditions: [...podConditions(pod, conditionFacts, now), ...otherConditions(before, facts.verdict, now)],
+    conditions: [...podConditions(pod, conditionFacts, now), ...otherConditions(pod, facts.verdict, now)],
     ...(facts.hostIPs[0] !== undefined && { hostIP: facts.hostIPs[0], hostIPs: facts.hostIPs.map((ip) => ({ ip })) }),
     ...(podIPs[0] !== undefined && { podIP: podIPs[0], podIPs: podIPs.map((ip) => ({ ip })) }),
     startTime: before.startTime ?? now,
@@ -97,12 +97,20 @@ function wasInitialized({ conditions = [] }: PodStatus): boolean {
   return conditions.some(({ type, status }) => type === "Initialized" && status === "True");
 }
 
-function otherConditions({ conditions = [] }: PodStatus, verdict: PodVerdict | undefined, now: string): PodCondition[] {
+function otherConditions({ metadata, status }: Pod, verdict: PodVerdict | undefined, now: string): PodCondition[] {
+  const { conditions = [] } = status ?? {};
   const foreign = conditions.filter(({ type }) => !OWN_CONDITIONS.includes(type));
   if (verdict?.isDisruption !== true) return foreign;
   const type = "DisruptionTarget";
   const known = foreign.find((condition) => condition.type === type && condition.reason === TERMINATED_BY_US);
-  const { message } = verdict;
-  const ours = known ?? { type, status: "True", reason: TERMINATED_BY_US, message, lastTransitionTime: now };
+  const { generation } = metadata ?? {};
+  const ours: PodCondition = known ?? {
+    type,
+    ...(generation !== undefined && { observedGeneration: generation }),
+    status: "True",
+    reason: TERMINATED_BY_US,
+    message: verdict.message,
+    lastTransitionTime: now,
+  };
   return [...foreign.filter((condition) => condition.type !== type), ours];
 }

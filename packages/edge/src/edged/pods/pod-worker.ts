@@ -201,7 +201,8 @@ export class PodWorker {
         const next = await this.#round(signal);
         if (next === "done") return;
         backoff.reset();
-        nextMs = next ?? config.syncFrequencyMs * (1 + Math.random() / 2);
+        // A deadline may be years away, and the wall clock that it is told by may be put right before.
+        nextMs = earliest(next, config.syncFrequencyMs * (1 + Math.random() / 2)) ?? config.syncFrequencyMs;
       } catch (error) {
         if (isAbort(error, signal) || signal.aborted) throw error;
         const { name, namespace } = this.#pod.metadata ?? {};

@@ -1,4 +1,4 @@
-import { parseLogLine } from "./log-line.ts";
+import { isLaidOutAlike, type LogLine, parseLogLine } from "./log-line.ts";
 import type { LogOptions } from "./log-options.ts";
 
 const LINE_FEED = 0x0a;
@@ -41,14 +41,20 @@ export class LogFormatter {
   }
 
   /** @param bytes whole records with their line feeds. */
-  format(bytes: Uint8Array): Uint8Array {
+  format(bytes: Buffer): Uint8Array {
     // Without time and tag a record is shorter; with its time it is no longer than before.
     const out = Buffer.allocUnsafe(bytes.length);
     let length = 0;
+    let line: LogLine | undefined;
+    let lineAt = 0;
     for (let start = 0; start < bytes.length && length < this.#left;) {
       const found = bytes.indexOf(LINE_FEED, start);
       const end = found === -1 ? bytes.length : found;
-      length = this.#line(bytes, start, end, out, length);
+      if (line === undefined || !isLaidOutAlike(bytes, start, end, line, start - lineAt)) {
+        line = parseLogLine(bytes, start, end);
+        lineAt = start;
+      }
+      if (line !== undefined) length = this.#line(bytes, start, end, line, start - lineAt, out, length);
       start = end + 1;
     }
     const sent = Math.min(length, this.#left);
@@ -56,21 +62,26 @@ export class LogFormatter {
     return out.subarray(0, sent);
   }
 
-  #line(bytes: Uint8Array, start: number, end: number, out: Buffer, at: number): number {
-    const line = parseLogLine(bytes, start, end);
-    if (line === undefined) return at;
-    const { stream, timestamps } = this.#options;
-    if (stream !== undefined && bytes[line.streamStart + STREAM_LETTER] !== STREAM_LETTERS[stream]) return at;
-    if (!this.#since && !this.#isSince(bytes.subarray(start, line.streamStart - 1))) return at;
+  /** @param moved how much further than `line` says the record is. */
+  #line(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    { streamStart, textStart, partial }: LogLine,
+    moved: number,
+    out: Buffer,
+    at: number,
+  ): number {
+    const stream = streamStart + moved;
+    const text = textStart + moved;
+    const { stream: wanted, timestamps } = this.#options;
+    if (wanted !== undefined && bytes[stream + STREAM_LETTER] !== STREAM_LETTERS[wanted]) return at;
+    if (!this.#since && !this.#isSince(bytes.subarray(start, stream - 1))) return at;
     let next = at;
-    if (timestamps && !this.#midLine) {
-      out.set(bytes.subarray(start, line.streamStart), next);
-      next += line.streamStart - start;
-    }
-    out.set(bytes.subarray(line.textStart, end), next);
-    next += end - line.textStart;
-    this.#midLine = line.partial;
-    if (!line.partial) {
+    if (timestamps && !this.#midLine) next += bytes.copy(out, next, start, stream);
+    next += bytes.copy(out, next, text, end);
+    this.#midLine = partial;
+    if (!partial) {
       out[next] = LINE_FEED;
       next += 1;
     }

@@ -167,7 +167,11 @@ interface Start {
 }
 
 async function startAnew({ path }: ContainerLog, options: LogOptions): Promise<Start> {
-  const open = await openLog(path);
+  let open = await openLog(path);
+  if (open === undefined) {
+    await delay(ROTATION_MS); // in the midst of a rotation there is none for a moment
+    open = await openLog(path);
+  }
   if (open === undefined)
     throw KubeletError.notFound("the container has no log: it has been removed, or never started");
   try {

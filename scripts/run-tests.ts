@@ -12,6 +12,7 @@ import type { TestEvent } from "node:test/reporters";
 import { prepareKubeEdge } from "./prepare-kubeedge.ts";
 import { prepareKubelet } from "./prepare-kubelet.ts";
 import { prepareKubernetes } from "./prepare-kubernetes.ts";
+import { prepareMetricsServer } from "./prepare-metrics-server.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const bin = (name: string) => `${root}node_modules/.bin/${name}`;
@@ -117,6 +118,7 @@ const tally: Tally = { passed: 0, failed: 0, skipped: 0, notes: [] };
 if (pattern === undefined) for (const check of CHECKS) await runCheck(check, tally);
 console.log(await prepareKubernetes());
 if (globSync("test/interop/*.e2e.ts", { cwd: root }).some(isWanted)) console.log(await prepareKubeEdge());
+if (isWanted("test/e2e/metrics-server.e2e.ts")) console.log(await prepareMetricsServer());
 if (longForm?.variable === "KEDGE_LONG") console.log(await prepareKubelet());
 for (const suite of SUITES) {
   const files = globSync([...suite.files], { cwd: root })

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { NODES, SECRETS, SERVICE_ACCOUNTS } from "@kedge/kube";
 import { connectKube, type KubeClient, loadKubeconfig } from "@kedge/kube-client";
 import { programCommand } from "@kedge/standalone";
-import { freePort, TestKubernetes, TestProcess } from "@kedge/testing";
+import { freePort, TestKubernetes, type TestKubernetesOptions, TestProcess } from "@kedge/testing";
 import { waitForObject } from "./wait-for-object.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -211,11 +211,16 @@ export const startEmbeddedCloud: StartCloud = async (dir, address, node) => {
  * Real Kubernetes with its own controllers and scheduler, and cloudcore as a program of its own.
  *
  * @param crds folder of the CustomResourceDefinitions to install.
+ * @param options of Kubernetes itself.
  */
-export function kubernetesCloud(program: CloudProgram, crds = join(root, "manifests/crds")): StartCloud {
+export function kubernetesCloud(
+  program: CloudProgram,
+  crds = join(root, "manifests/crds"),
+  options: TestKubernetesOptions = {},
+): StartCloud {
   return async (dir, address) => {
     await using scope = new AsyncDisposableStack();
-    const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true }));
+    const kubernetes = scope.use(await TestKubernetes.start({ controllerManager: true, scheduler: true, ...options }));
     await kubernetes.kubectl("apply", "--recursive", "-f", crds);
     const cloudPorts = await ports();
     const kubeconfig = kubernetes.adminKubeconfig;

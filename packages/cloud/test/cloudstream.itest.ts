@@ -26,8 +26,9 @@ describe("CloudStream with a real API server", { skip }, () => {
   after(() => scope.disposeAsync());
 
   /** A node with a pod `web-<name>`, as an edge has registered it. */
-  async function register(name: string, { cloud, kube, signal, token }: CloudFixture): Promise<EdgeIdentity> {
-    const identity = await join(cloud.ports.https, await token(), name);
+  async function register(name: string, fixture: CloudFixture): Promise<EdgeIdentity> {
+    const { cloud, kube, signal } = fixture;
+    const identity = await join(cloud.ports.https, await fixture.token(), name);
     const labels = { "node-role.kubernetes.io/edge": "" };
     const status = { addresses: OWN, daemonEndpoints: { kubeletEndpoint: { Port: 10_350 } } };
     await kube.create(NODES, { metadata: { name, labels }, status }, signal);
@@ -264,6 +265,8 @@ describe("CloudStream with a real API server", { skip }, () => {
         connection.respond({ status: 404, headers: { "X-Said": ["so"] } });
         return void connection.end("not here\n");
       }
+      if (connection.connect.path === "/healthz")
+        return connection.respond({ status: 302, headers: { Location: ["https://198.51.100.1/"] } });
       connection.respond({ status: 200, headers: {} });
       connection.write("half of it", () => connection.destroy(new Error("the disk is gone")));
     });
@@ -272,7 +275,8 @@ describe("CloudStream with a real API server", { skip }, () => {
     const boss = { cert: admin.certificate, key: admin.key };
     assert.deepEqual(await call(port, "/stats/summary", boss), { status: 404, body: "not here\n" });
     await assert.rejects(call(port, "/metrics/resource", boss), "what broke off does not look whole");
-    assert.equal(link.sessions, 0, "nothing is left of either");
+    assert.equal((await call(port, "/healthz", boss)).status, 502, "nobody is led elsewhere");
+    assert.equal(link.sessions, 0, "nothing is left of any");
   });
 
   test(

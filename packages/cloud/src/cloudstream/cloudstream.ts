@@ -14,7 +14,7 @@ import { ClientAuthorities } from "./client-authorities.ts";
 import { EndpointKeeper } from "./endpoint-keeper.ts";
 import { KubeletCallers } from "./kubelet-caller.ts";
 import { KubeletRights } from "./kubelet-rights.ts";
-import { KubeletServer, type KubeletTls } from "./kubelet-server.ts";
+import { KEEP_ALIVE, KubeletServer, type KubeletTls } from "./kubelet-server.ts";
 import { NodePorts } from "./node-ports.ts";
 import { NodesByAddress } from "./nodes-by-address.ts";
 import { PeerForward } from "./peer-forward.ts";
@@ -91,6 +91,7 @@ export class CloudStream extends Component {
       new NodePorts({
         host,
         range: stockWay ? undefined : this.#config.nodePorts,
+        socket: KEEP_ALIVE,
         onConnection: (socket) => this.#kubelet?.take(socket),
       }),
     );

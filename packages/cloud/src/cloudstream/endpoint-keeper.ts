@@ -87,6 +87,7 @@ export class EndpointKeeper extends Component {
   async #reconcile(name: string): Promise<Record<string, never>> {
     const { view, hasTunnel, stockPort } = this.#deps;
     const node = view.node(name);
+    if (node === undefined) this.#deps.ports.close(name);
     if (node === undefined || !hasTunnel(name)) return {};
     if (stockPort === undefined) await this.#show(name, node);
     else await this.#showPort(name, node, stockPort);

@@ -11,8 +11,9 @@ export class KubeletRefusal extends CodedError<{
     | "NotConnected"
     | "NotSupported"
     | "TooManySessions"
+    | "BadAnswer"
     | "CannotTell";
-  readonly httpStatus: 400 | 401 | 403 | 404 | 429 | 501 | 503;
+  readonly httpStatus: 400 | 401 | 403 | 404 | 429 | 501 | 502 | 503;
 }> {
   static of(code: KubeletRefusal["details"]["code"], message: string, cause?: unknown): KubeletRefusal {
     return new KubeletRefusal(message, { code, httpStatus: STATUS[code] }, cause === undefined ? undefined : { cause });
@@ -28,5 +29,6 @@ const STATUS = {
   NotConnected: 503,
   NotSupported: 501,
   TooManySessions: 429,
+  BadAnswer: 502,
   CannotTell: 503,
 } as const;

@@ -24,6 +24,9 @@ const HANDSHAKE_MS = 10_000;
 const REQUEST_MS = 30_000;
 const KEEP_ALIVE_MS = 75_000;
 
+/** Of a caller that is gone without a word, the kernel tells within some minutes: streams may be quiet for long. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
+
 export interface KubeletServerOptions {
   readonly host: string;
   /** 0: any free one. */
@@ -78,6 +81,7 @@ export class KubeletServer extends Component {
       requestTimeout: REQUEST_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       noDelay: true,
+      ...KEEP_ALIVE,
     });
     this.#server.on("connection", (socket: Socket) => this.#connected(socket));
     this.#server.on("tlsClientError", (error) => deps.logger.debug({ error }, "TLS handshake failed"));

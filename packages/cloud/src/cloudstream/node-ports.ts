@@ -13,6 +13,8 @@ export interface NodePortsOptions {
   readonly host: string;
   /** Absent: nodes get no ports of their own. */
   readonly range: PortRange | undefined;
+  /** Of connections. */
+  readonly socket?: { readonly keepAlive: boolean; readonly keepAliveInitialDelay: number };
   /** Gets each connection; which node it is for, tells its local port. */
   readonly onConnection: (socket: Socket) => void;
 }
@@ -92,7 +94,7 @@ export class NodePorts extends Component {
 
   /** @returns undefined if somebody else has it. */
   async #listen(port: number): Promise<Server | undefined> {
-    const server = createServer({ noDelay: true, pauseOnConnect: false }, this.#options.onConnection);
+    const server = createServer({ noDelay: true, ...this.#options.socket }, this.#options.onConnection);
     server.maxConnections = NODE_CONNECTIONS_MAX;
     server.listen(port, this.#options.host);
     try {

@@ -88,6 +88,7 @@ async function answerHead(
 ): Promise<void> {
   // A stock edge says nothing of status and headers; what it sends is the body.
   const head = connection.agreed ? await answerOf(connection, node) : { status: 200, headers: {} };
+  if (head.status === 101) throw KubeletRefusal.of("BadAnswer", `node ${node} switches protocols unasked`);
   response.writeHead(head.status, { ...stockHeaders(connection, request.path), ...headersForCaller(head.headers) });
   response.flushHeaders(); // who follows a quiet log is to know that it has begun
 }
@@ -97,7 +98,12 @@ export async function answerOf(connection: TunnelConnection, node: string): Prom
   const tooLate = new TunnelError("Failed", `its edgecore did not answer within ${ANSWER_MS_MAX / 1000} s`);
   const timer = setTimeout(() => connection.destroy(tooLate), ANSWER_MS_MAX);
   try {
-    return await connection.response;
+    const answer = await connection.response;
+    // Whoever follows a redirect would call what a node names, from within the cluster.
+    const makesSense = answer.status === 101 || (answer.status >= 200 && (answer.status < 300 || answer.status >= 400));
+    if (makesSense && answer.status <= 599) return answer;
+    connection.destroy(new TunnelError("Failed", "its answer makes no sense"));
+    throw KubeletRefusal.of("BadAnswer", `node ${node} answers ${answer.status}, which is not passed on`);
   } catch (error) {
     throw refusal(node, error);
   } finally {

@@ -76,6 +76,24 @@ test(
   },
 );
 
+test("where processes run out, who has most of them goes first", options, async () => {
+  await using edged = await startTestEdged(containerd);
+  const { meta } = edged;
+  meta.apply(podOf("few", SERVE));
+  meta.apply(podOf("many", `for _ in $(seq 20); do sleep 3600 & done; ${SERVE}`));
+  for (const name of ["few", "many"]) await meta.untilReady(name);
+  // Some run on every machine.
+  await edged.restart({ housekeeping: evicting({ "pid.available": "99.9999%" }, { intervalMs: 1_000 }) });
+  const { status } = await evicted(edged, "many");
+  assert.match(
+    status?.message ?? "",
+    /^The node was low on resource: pids\. Threshold quantity: \d+k?, available: \d+k?\. $/,
+  );
+  await evicted(edged, "few");
+  const order = meta.events.filter(({ reason }) => reason === "Evicted").map(({ involvedObject: { name } }) => name);
+  assert.deepEqual(order, ["many", "few"]);
+});
+
 test(
   "W-55: a full disk gives up dead containers and images, but none that is needed, and then pods",
   options,

@@ -9,23 +9,17 @@ import type { Prober } from "../probes/prober.ts";
 import { endGraceSeconds } from "../runtime/grace-period.ts";
 import { PodResize, type PodResizeDeps } from "../resize/pod-resize.ts";
 import { killPod } from "../runtime/kill-pod.ts";
-import { readRuntimePod } from "../runtime/read-runtime-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
-import {
-  emptyRuntimePod,
-  isStopped,
-  newestContainer,
-  type RuntimeContainer,
-  type RuntimePod,
-} from "../runtime/runtime-pod.ts";
-import { MESSAGE_BYTES_MAX, POD_MESSAGES_BYTES_MAX, terminationMessage } from "../runtime/termination-message.ts";
-import { gateStates, withForeignConditions } from "../status/foreign-conditions.ts";
+import { isStopped, newestContainer, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
+import { withForeignConditions } from "../status/foreign-conditions.ts";
 import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts";
 import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
 import { type PodPlan, planPod } from "./plan-pod.ts";
 import type { Candidate } from "./pod-admission.ts";
+import { intentOf, shownInFiles } from "./pod-intent.ts";
 import type { PodRound } from "./pod-round.ts";
+import { PodView } from "./pod-view.ts";
 
 export interface PodWorkerDeps extends EdgedParts, PodResizeDeps {
   readonly statuses: StatusManager;
@@ -40,9 +34,6 @@ const ORPHAN_GRACE_SECONDS = 1;
 /** After a round that failed as a whole: networks that are not up yet often are a second later. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 15_000;
-/** A runtime tells of an end some ms before its answers show it. */
-const LAG_WAIT_MIN_MS = 5;
-const LAG_TRIES_MAX = 8;
 
 /**
  * Lives as long as one pod, and does one thing after the other for it: keeps it running; once it shall end, ends it, and
@@ -54,11 +45,8 @@ export class PodWorker {
   readonly uid: string;
   readonly #deps: PodWorkerDeps;
   readonly #wake = new WakeUp();
-  readonly #exited = new Map<string, RuntimeContainer>();
-  readonly #messages = new Map<string, string>();
-  readonly #endsTold = new Set<string>();
+  readonly #view: PodView;
   #pod: Pod;
-  #runtime: RuntimePod;
   #failures: ReadonlyMap<string, { readonly reason: string; readonly message: string }> = new Map();
   #verdict: PodVerdict | undefined;
   #admitted: boolean;
@@ -80,11 +68,10 @@ export class PodWorker {
   readonly #hooksRun = new Set<string>();
 
   constructor(pod: Pod, deps: PodWorkerDeps) {
-    const { uid = "", namespace = "", name = "" } = pod.metadata ?? {};
-    this.uid = uid;
+    this.uid = pod.metadata?.uid ?? "";
     this.#pod = pod;
     this.#deps = deps;
-    this.#runtime = emptyRuntimePod(uid, namespace, name);
+    this.#view = new PodView(pod, deps.cri.runtime, deps.clock);
     this.#refreshedAtMs = deps.clock.monotonic();
     this.#admitted = pod.metadata?.deletionTimestamp !== undefined; // it was, or there would be nothing to end
     this.#resize = new PodResize(this.uid, deps);
@@ -128,9 +115,7 @@ export class PodWorker {
   }
 
   knows(id: string): boolean {
-    return (
-      this.#runtime.containers.some((one) => one.id === id) || this.#runtime.sandboxes.some((one) => one.id === id)
-    );
+    return this.#view.knows(id);
   }
 
   /** The pod's object changed. */
@@ -170,17 +155,17 @@ export class PodWorker {
 
   /** What runs for it, as last looked at; `undefined` once it shall end. */
   get active(): { readonly pod: Pod; readonly runtime: RuntimePod } | undefined {
-    return this.#mustEnd() || !this.#admitted ? undefined : { pod: this.pod, runtime: this.#runtime };
+    return this.#mustEnd() || !this.#admitted ? undefined : { pod: this.pod, runtime: this.#view.pod };
   }
 
   /** What the runtime has of it, as last looked at. */
   get known(): { readonly runtime: RuntimePod; readonly isOver: boolean } {
-    return { runtime: this.#runtime, isOver: this.#state === "terminated" && !this.#removed };
+    return { runtime: this.#view.pod, isOver: this.#state === "terminated" && !this.#removed };
   }
 
   /** Something happened in the runtime, or to what the pod waits for. */
   notice(event?: RuntimeEvent): void {
-    if (event?.kind === "exited") this.#endsTold.add(event.containerId);
+    if (event?.kind === "exited") this.#view.noticeEnd(event.containerId);
     this.#wake.wake();
   }
 
@@ -242,16 +227,16 @@ export class PodWorker {
   async #sync(signal: AbortSignal): Promise<number | undefined> {
     const { round } = this.#deps;
     const { pod } = this;
-    const [plan, resizeAfterMs] = await this.#resizeFirst(planPod(pod, this.#runtime, this.#probes), signal);
+    const [plan, resizeAfterMs] = await this.#resizeFirst(planPod(pod, this.#view.pod, this.#probes), signal);
     const idle = !plan.killPod && plan.kills.length + plan.resets.length + plan.starts.length === 0;
     if (idle) {
       this.#failures = new Map();
-      await round.tidy(this.#runtime, signal);
+      await round.tidy(this.#view.pod, signal);
       await this.#refreshVolumes(signal);
       return resizeAfterMs;
     }
     try {
-      const outcome = await round.act(pod, plan, this.#runtime, this.#ending.signal, signal);
+      const outcome = await round.act(pod, plan, this.#view.pod, this.#ending.signal, signal);
       this.#failures = outcome.failures;
       this.#resize.started(pod, outcome.started);
       await this.#look(signal);
@@ -273,10 +258,10 @@ export class PodWorker {
     const resize = this.#resize;
     const { pod } = this;
     if (plan.killPod) return [plan, resize.retryAfterMs];
-    const wanted = resize.plan(pod, this.#runtime);
+    const wanted = resize.plan(pod, this.#view.pod);
     const retryAfterMs = earliest(resize.retryAfterMs, await resize.actuate(pod, wanted, signal));
     if (wanted.updates.length > 0) this.#report(false);
-    resize.tellCompleted(pod, this.#runtime);
+    resize.tellCompleted(pod, this.#view.pod);
     const others = wanted.restarts.filter(({ kill }) =>
       plan.kills.every(({ container }) => container !== kill.container),
     );
@@ -288,7 +273,7 @@ export class PodWorker {
   #hasFailedStart(): boolean {
     return [...this.#failures].some(
       ([name, { reason }]) =>
-        reason === "RunContainerError" && newestContainer(this.#runtime, name)?.state === "exited",
+        reason === "RunContainerError" && newestContainer(this.#view.pod, name)?.state === "exited",
     );
   }
 
@@ -305,48 +290,13 @@ export class PodWorker {
   /** Reads what the runtime has, and tells the cluster. */
   async #look(signal: AbortSignal): Promise<void> {
     await this.#read(signal);
-    this.#probes.look(this.#runtime);
+    this.#probes.look(this.#view.pod);
     this.#report(false);
   }
 
   async #read(signal: AbortSignal): Promise<void> {
-    const { cri, clock } = this.#deps;
-    const identity = { uid: this.uid, namespace: this.#runtime.namespace, name: this.#runtime.name };
-    const told = [...this.#endsTold];
-    let waitMs = LAG_WAIT_MIN_MS;
-    for (let tries = 0; ; tries += 1) {
-      this.#runtime = await readRuntimePod(cri.runtime, identity, this.#exited, signal);
-      if (tries === LAG_TRIES_MAX || !told.some((id) => this.#isAlive(id))) break;
-      await clock.sleep(waitMs, signal);
-      waitMs *= 2;
-    }
-    for (const id of told) this.#endsTold.delete(id);
-    await this.#readMessages();
-  }
-
-  #isAlive(id: string): boolean {
-    const { containers, sandboxes } = this.#runtime;
-    return (
-      containers.some((one) => one.id === id && one.state === "running") ||
-      sandboxes.some((one) => one.id === id && one.ready)
-    );
-  }
-
-  async #readMessages(): Promise<void> {
-    const ids = new Set(this.#runtime.containers.map(({ id }) => id));
-    for (const map of [this.#messages, this.#exited]) for (const id of map.keys()) if (!ids.has(id)) map.delete(id);
-    const ended = this.#runtime.containers.filter(({ state, id }) => state === "exited" && !this.#messages.has(id));
-    const share = Math.floor(POD_MESSAGES_BYTES_MAX / Math.max(1, this.#containersCount()));
-    const bytesMax = Math.min(MESSAGE_BYTES_MAX, share);
-    for (const container of ended) {
-      const message = Buffer.from(await terminationMessage(container));
-      this.#messages.set(container.id, message.subarray(0, bytesMax).toString());
-    }
-  }
-
-  #containersCount(): number {
-    const { containers = [], initContainers = [] } = this.#pod.spec ?? {};
-    return containers.length + initContainers.length;
+    const { containers = [], initContainers = [], ephemeralContainers = [] } = this.#pod.spec ?? {};
+    await this.#view.read(containers.length + initContainers.length + ephemeralContainers.length, signal);
   }
 
   #report(over: boolean): void {
@@ -354,7 +304,7 @@ export class PodWorker {
     const { statuses, node, clock, devices } = this.#deps;
     const facts = {
       failures: this.#failures,
-      messages: this.#messages,
+      messages: this.#view.messages,
       started: (container: Container, record: RuntimeContainer) => this.#probes.started(container, record),
       ready: (container: Container, record: RuntimeContainer) => this.#probes.ready(container, record),
       hostIPs: node.hostIPs(),
@@ -363,9 +313,9 @@ export class PodWorker {
       devices: (container: string) => devices.healthOf(this.uid, container),
       over,
       actuated: this.#resize.actuated,
-      resize: this.#resize.conditions(this.#runtime),
+      resize: this.#resize.conditions(this.#view.pod),
     };
-    statuses.set(this.#pod, podStatus(this.pod, this.#runtime, facts));
+    statuses.set(this.#pod, podStatus(this.pod, this.#view.pod, facts));
   }
 
   #mustEnd(): boolean {
@@ -386,7 +336,7 @@ export class PodWorker {
       return undefined;
     }
     await this.#read(signal);
-    await removeRuntimePod(this.#runtime, this.#deps, signal);
+    await removeRuntimePod(this.#view.pod, this.#deps, signal);
     await volumes.release(this.uid, signal);
     statuses.forget(this.uid);
     this.#resize.forget();
@@ -404,7 +354,7 @@ export class PodWorker {
       this.#kill = { graceSeconds, life };
       try {
         const end = { graceSeconds, hooksRun: this.#hooksRun };
-        await killPod(this.pod, this.#runtime, end, this.#deps, AbortSignal.any([signal, life.signal]));
+        await killPod(this.pod, this.#view.pod, end, this.#deps, AbortSignal.any([signal, life.signal]));
         break;
       } catch (error) {
         if (signal.aborted || !life.signal.aborted) throw error; // else: again, with less time
@@ -413,7 +363,7 @@ export class PodWorker {
       }
     }
     await this.#read(signal);
-    if (!isStopped(this.#runtime)) throw new Error("containers still run after they were stopped");
+    if (!isStopped(this.#view.pod)) throw new Error("containers still run after they were stopped");
     this.#probes[Symbol.dispose]();
     this.#report(true);
     await this.#deps.volumes.release(this.uid, signal);
@@ -433,18 +383,6 @@ export class PodWorker {
   #graceSeconds(): number {
     return this.#orphan ? ORPHAN_GRACE_SECONDS : endGraceSeconds(this.#pod, this.#graceSecondsMax);
   }
-}
-
-/** What of a pod's object asks something of us. */
-function intentOf({ metadata = {}, spec = { containers: [] }, status = {} }: Pod) {
-  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
-  const gates = gateStates({ spec, status });
-  return { deletionTimestamp, deletionGracePeriodSeconds, spec, gates, shown: shownInFiles({ metadata }) };
-}
-
-function shownInFiles({ metadata = {} }: Pod) {
-  const { labels, annotations } = metadata;
-  return { labels, annotations };
 }
 
 function earliest(...times: readonly (number | undefined)[]): number | undefined {

@@ -361,3 +361,27 @@ test("W-47: a call of a driver's controller goes to the node's driver, whatever 
   node.bus.handle("meta/list", () => Object.values(node.persistentVolumes));
   await assert.rejects(call(request), { code: "DriverNotReady", message: /several CSI drivers run on this node/ });
 });
+
+test("a volume whose agent ended before it was the group's is given to the group by the next", options, async () => {
+  const { node, driver, claim } = await start(newScope());
+  const before = await node.volumes();
+  await ready(before, driver);
+  const pod = podWith(claim, { securityContext: { fsGroup: 2345 } });
+  await before.prepare(pod, signal);
+  await before[Symbol.asyncDispose]();
+  const { chownSync, statSync } = await import("node:fs");
+  const { hostPath = "" } = await mountOf(before, pod);
+  const record = join(hostPath, "../vol_data.json");
+  const data = JSON.parse(readFileSync(record, "utf8")) as Record<string, string>;
+  assert.equal(data["groupPending"], undefined);
+  chownSync(hostPath, 0, 0);
+  writeFileSync(record, JSON.stringify({ ...data, groupPending: "2345" })); // as it was a moment before
+
+  const volumes = await node.volumes();
+  await until(() => volumes.plugins.drivers.all.length === 1);
+  driver.calls.length = 0;
+  await volumes.prepare(pod, signal);
+  assert.equal(statSync(hostPath).gid, 2345);
+  assert.deepEqual(driver.methods(), []);
+  await volumes.release("uid-1", signal);
+});

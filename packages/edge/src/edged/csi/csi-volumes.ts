@@ -81,6 +81,7 @@ export class CsiVolumes {
     const { bus, logger, drivers } = this.#deps;
     const target = this.path(pod.metadata?.uid ?? "", volume.name);
     const mounted = await isMounted(target);
+    if (mounted) await this.#giveToGroup(pod, target, signal);
     if (mounted && !again) return;
     const settings = await readCsiSettings(volume.driver, bus, logger, signal);
     if (mounted && !settings.requiresRepublish) return;
@@ -115,6 +116,7 @@ export class CsiVolumes {
     const tokens = await tokensOf(pod, settings, bus, signal);
     const secrets = await secretsOf(volume.publishSecret, "NodePublishSecretRef", bus, signal);
     // First of all: who comes after a power cut must find it, and must not unstage what this pod is about to use.
+    const owns = !mounted && group !== undefined && ownsByGroup(volume, driver, settings);
     await writeVolumeData(directory, {
       specVolID: volume.name,
       volumeHandle: volume.handle,
@@ -122,6 +124,7 @@ export class CsiVolumes {
       nodeName,
       volumeLifecycleMode: volume.lifecycle,
       attachmentID: attachmentName(volume.handle, volume.driver, nodeName),
+      ...(owns && { groupPending: String(group) }),
     });
     if (!mounted) this.#onInUse?.();
     const stages = volume.lifecycle === "Persistent" && driver.capabilities.stage;
@@ -162,8 +165,17 @@ export class CsiVolumes {
       },
       signal,
     );
-    if (mounted || group === undefined || !ownsByGroup(volume, driver, settings)) return;
-    await giveToGroup(target, group, pod.spec?.securityContext?.fsGroupChangePolicy, signal);
+    await this.#giveToGroup(pod, target, signal);
+  }
+
+  /** What the record says is still to do: an agent may have ended between mounting and this. */
+  async #giveToGroup(pod: Pod, target: string, signal: AbortSignal): Promise<void> {
+    const directory = join(target, "..");
+    const record = await readVolumeData(directory);
+    if (record?.groupPending === undefined) return;
+    const { groupPending, ...data } = record;
+    await giveToGroup(target, Number(groupPending), pod.spec?.securityContext?.fsGroupChangePolicy, signal);
+    await writeVolumeData(directory, data);
   }
 
   /**

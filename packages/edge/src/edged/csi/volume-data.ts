@@ -11,6 +11,8 @@ export interface VolumeData {
   readonly nodeName?: string;
   readonly attachmentID?: string;
   readonly volumeLifecycleMode?: "Persistent" | "Ephemeral";
+  /** Ours alone, kubelets pass over it: mounted, and not given to this group yet. */
+  readonly groupPending?: string;
 }
 
 const FILE = "vol_data.json";

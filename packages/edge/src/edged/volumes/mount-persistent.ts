@@ -13,14 +13,16 @@ export interface PersistentMount {
 /**
  * Shows a directory of this host, which somebody prepared, to a pod.
  *
- * @returns whether it was not shown before. @throws VolumeError
+ * @param first done to the directory before anybody sees it, so that it is done again if it was cut off.
+ * @throws VolumeError
  */
 export async function mountLocal(
   { path }: LocalVolumeSource,
   { target, readOnly, mountOptions }: PersistentMount,
+  first: (source: string) => Promise<void>,
   signal: AbortSignal,
-): Promise<boolean> {
-  if (await isMounted(target)) return false;
+): Promise<void> {
+  if (await isMounted(target)) return;
   const source = await realpath(path).catch((error: unknown) => {
     throw new VolumeError(
       `path "${path}" of the local volume does not exist: ${toError(error).message}`,
@@ -33,6 +35,7 @@ export async function mountLocal(
       `local volume ${path} is not a directory: format and mount a device yourself, or use volumeMode Block`,
       { code: "VolumeNotSupported" },
     );
+  await first(source);
   await mkdir(target, { recursive: true, mode: 0o750 });
   try {
     await bindMount(source, target, signal, [...(readOnly ? ["ro"] : []), ...mountOptions]);
@@ -40,7 +43,6 @@ export async function mountLocal(
     await rmdir(target).catch(() => undefined); // it may be half done, and mounted
     throw error;
   }
-  return true;
 }
 
 const NFS_HELPERS = ["/sbin/mount.nfs", "/usr/sbin/mount.nfs"];
@@ -50,8 +52,8 @@ export async function mountNfs(
   { server, path }: NFSVolumeSource,
   { target, readOnly, mountOptions }: PersistentMount,
   signal: AbortSignal,
-): Promise<boolean> {
-  if (await isMounted(target)) return false;
+): Promise<void> {
+  if (await isMounted(target)) return;
   if (!(await hasNfs()))
     throw new VolumeError(
       "this node cannot mount NFS: mount.nfs is missing (install the package nfs-common or nfs-utils)",
@@ -60,7 +62,6 @@ export async function mountNfs(
   await mkdir(target, { recursive: true, mode: 0o750 });
   const options = [...(readOnly ? ["ro"] : []), ...mountOptions];
   await mountFilesystem("nfs", `${server}:${path}`, target, options, signal);
-  return true;
 }
 
 async function hasNfs(): Promise<boolean> {

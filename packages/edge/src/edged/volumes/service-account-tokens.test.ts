@@ -59,6 +59,7 @@ test(
     await volumes.refresh(pod, signal);
     assert.equal(token(), "shop/runner/api/1", "offline: the old one stays");
     node.nowMs += 10_000_000;
+    await volumes[Symbol.asyncDispose]();
     const restarted = await node.volumes();
     await restarted.prepare(pod, signal);
     assert.equal(token(), "shop/runner/api/1", "also past its end, also after a restart");

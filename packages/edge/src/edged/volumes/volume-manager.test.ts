@@ -34,6 +34,7 @@ test("emptyDir: a directory for everybody that outlives a restart of the agent",
   });
   writeFileSync(join(directory, "kept"), "1");
   chmodSync(directory, 0o700); // as a database does with its directory
+  await volumes[Symbol.asyncDispose]();
   const restarted = await node.volumes();
   await restarted.prepare(pod, signal);
   assert.ok(existsSync(join(directory, "kept")));

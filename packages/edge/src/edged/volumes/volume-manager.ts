@@ -284,14 +284,16 @@ export class VolumeManager implements AsyncDisposable {
     if (made.block) return;
     const { readOnly, mountOptions } = made;
     const mount = { target, readOnly, mountOptions };
-    if (made.kind === "nfs") return void (await mountNfs(made.source, mount, signal));
-    const isNew = await mountLocal(made.source, mount, signal);
+    if (made.kind === "nfs") return mountNfs(made.source, mount, signal);
     const { fsGroup, fsGroupChangePolicy } = pod.spec?.securityContext ?? {};
-    if (!isNew || readOnly || fsGroup === undefined) return;
-    // Who uses it already got it as it shall be.
-    const suffix = `/kubernetes.io~local-volume/${made.name}`;
-    const users = (await mountPointsBelow(podsDirectory(this.#root))).filter((point) => point.endsWith(suffix));
-    if (users.length === 1) await giveToGroup(target, fsGroup, fsGroupChangePolicy, signal);
+    const own = async (source: string) => {
+      if (readOnly || fsGroup === undefined) return;
+      // Who uses it already got it as it shall be.
+      const suffix = `/kubernetes.io~local-volume/${made.name}`;
+      const isUsed = (await mountPointsBelow(podsDirectory(this.#root))).some((point) => point.endsWith(suffix));
+      if (!isUsed) await giveToGroup(source, fsGroup, fsGroupChangePolicy, signal);
+    };
+    await mountLocal(made.source, mount, own, signal);
   }
 
   #madeFor(pod: Pod, container: Container, signal: AbortSignal): MadeVolumes {

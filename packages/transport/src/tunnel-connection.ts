@@ -221,13 +221,19 @@ export class TunnelConnection extends Duplex {
       if (this.agreed && this.#sendCredit.bytes === 0) await this.#credit();
       await this.#wire.room();
       // Who has ended its part does not want the rest of ours: that is no failure.
-      if (this.#over || this.#peerDone) return;
+      if (this.#over || this.#peerDone) return this.#stopWriter();
       const mayBytes = this.agreed ? Math.min(this.#sendCredit.bytes, TUNNEL_DATA_BYTES_MAX) : TUNNEL_DATA_BYTES_MAX;
       const piece = chunk.subarray(start, start + mayBytes);
       if (this.agreed) this.#sendCredit.spend(piece.length);
       this.#send(TunnelFrameType.data, piece);
       start += piece.length;
     }
+  }
+
+  /** Whoever writes on without looking must notice, and must not keep everybody else from their turn. */
+  async #stopWriter(): Promise<void> {
+    if (!this.writableEnded) this.end();
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Resolves also when the connection is over. */

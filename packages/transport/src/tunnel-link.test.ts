@@ -102,6 +102,37 @@ test("W46: a fast writer with a slow reader costs a window, and hinders nobody",
   assert.ok(slow.readableLength <= TUNNEL_WINDOW_BYTES);
 });
 
+test("W46: with a stock peer the tunnel waits for a slow reader, for a time, then cuts that one alone", async (context) => {
+  let written = 0;
+  let writer: TunnelConnection | undefined;
+  await using tunnel = await openTunnel({
+    agreed: false,
+    onConnect: (connection) => {
+      if (connection.connect.path === "/quick") return void connection.end("quick");
+      writer = connection;
+      const more = () => {
+        while (connection.writable && connection.write(Buffer.alloc(8 * 1024, "x"))) written += 8 * 1024;
+      };
+      connection.on("drain", more);
+      more();
+    },
+  });
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const slow = tunnel.cloud.connect(0, request("/slow"));
+  await once(slow, "readable"); // and does not read on
+  // All that fits is on its way: kernel, both ends' queues.
+  for (let before = -1; before !== written; await new Promise(setImmediate)) {
+    before = written;
+    for (let turns = 0; turns < 200; turns++) await new Promise(setImmediate);
+  }
+  assert.ok(writer?.writableNeedDrain, "the writer waits");
+  assert.ok(written < 32 * 1024 * 1024, `${written} bytes are on their way`);
+  const failed = once(slow, "error") as Promise<[Error]>;
+  context.mock.timers.tick(10_000);
+  assert.match((await failed)[0].message, /nobody took the data for 10 s/);
+  assert.equal(await text(tunnel.cloud.connect(0, request("/quick"))), "quick");
+});
+
 test("answers, marks and where to go on", async () => {
   await using tunnel = await openTunnel({
     onConnect: (connection) => {

@@ -26,14 +26,17 @@ export async function serveConnection(
   const left = new AbortController();
   const leave = () => left.abort();
   connection.once("close", leave).once("end", leave);
-  // Only an upgraded connection says more; of others we must notice when they end.
+  // Only an upgraded connection says more; of others we must notice when the client leaves.
   if (!isUpgrade) connection.resume();
   try {
     const found = await answerOrRefuse(connection, answerKubelet, left.signal);
     if (found.stream !== undefined) {
       writeHead(connection, found, true);
       join(connection, found.stream);
-    } else await writeBody(connection, found, isUpgrade);
+    } else {
+      connection.resume();
+      await writeBody(connection, found, isUpgrade);
+    }
   } catch (error) {
     if (left.signal.aborted || connection.destroyed) return;
     const { message } = toError(error);

@@ -141,7 +141,7 @@ export class Edged extends Component {
       images: new ImageManager(imageConfig(config), { images: cri.images, bus, events, clock, logger }),
       devices: scope.use(await DeviceManager.start(join(rootDirectory, DEVICE_PLUGINS), { clock, logger })),
       cpus: scope.use(await startCpuManager(config, cri, deps)),
-      volumes: await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps),
+      volumes: scope.use(await VolumeManager.open({ rootDirectory, allocatable: () => node.allocatable() }, deps)),
       userNamespaces: new UserNamespaces(rootDirectory, config.maxPods),
       allocations: await Allocations.open(new StateFile(join(rootDirectory, ALLOCATIONS_FILE)), logger),
       cgroups: config.cgroupsPerQos ? await openCgroups(config, node, logger) : undefined,
@@ -347,7 +347,6 @@ export class Edged extends Component {
     await this.#workers.stopped();
     await this.#statuses[Symbol.asyncDispose]();
     await this.#scope.disposeAsync();
-    await this.#parts.volumes[Symbol.asyncDispose]();
     await this.#parts.cgroups?.removeIfEmpty();
   }
 }

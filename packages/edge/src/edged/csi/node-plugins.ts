@@ -18,8 +18,6 @@ export interface NodePluginsDeps {
   readonly bus: EdgeBus;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Who takes plugins of other types than CSI's. */
-  readonly handlers?: ReadonlyMap<string, PluginHandler>;
 }
 
 /** The caller in the cloud gives up after a minute. */
@@ -58,7 +56,7 @@ export class NodePlugins extends Component {
     scope.use(
       bus.handle("edged/csiCall", (call, signal) => callController(call, drivers, bus, CONTROLLER_TIMEOUT_MS, signal)),
     );
-    const handlers = new Map<string, PluginHandler>([...(deps.handlers ?? []), ["CSIPlugin", drivers]]);
+    const handlers = new Map<string, PluginHandler>([["CSIPlugin", drivers]]);
     const registry = scope.use(
       await PluginRegistry.start(join(rootDirectory, "plugins_registry"), { logger, clock, handlers }),
     );

@@ -36,7 +36,11 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
       kubectl = new Kubectl(bed.cloud.kubeconfig);
       await create("web", {
         containers: [
-          { name: "main", ...image, command: shell("ln -s busybox /bin/tar; for i in 1 2 3 4 5; do echo line $i; done") },
+          {
+            name: "main",
+            ...image,
+            command: shell("ln -s busybox /bin/tar; for i in 1 2 3 4 5; do echo line $i; done"),
+          },
           {
             name: "side",
             ...image,

@@ -119,6 +119,11 @@ export class CloudStream extends Component {
     this.#scope.use(bus.listen("hub/identity", () => void this.#look()));
     this.#tunnelServer = this.#scope.use(await this.#listen(signal)); // last: who comes is served
     this.#looking = this.#lookNowAndThen();
+    if (stockPort !== undefined)
+      logger.warn(
+        { stockPort, streamPort },
+        "KubeEdge's way to nodes: an iptables manager must lead the one port to the other; cloudcore brings none",
+      );
     logger.info(
       { tunnel: this.ports.tunnel, stream: streamPort, nodeAddress: address, stockPort },
       "CloudStream listens",

@@ -34,7 +34,7 @@ export async function checkStreams({ config, kube, monitor }: CloudFacts, signal
   const [tunnels, nodes] = [figure("kedge_cloudstream_tunnels"), figure("KubeEdge_CloudHub_connected_nodes")];
   const way = iptablesManager.enable
     ? "KubeEdge's way: an iptables manager must lead to port 10003"
-    : `nodes are reached at ${cloudStream.nodeAddress || "this host's address"}`;
+    : `nodes are reached at ${cloudStream.nodeAddress || cloudStream.address.replace(/^[0:.]*$/, "this host's address")}`;
   if (tunnels < nodes)
     return found.warning(
       `${nodes - tunnels} of ${nodes} connected nodes have no tunnel; ${way}`,

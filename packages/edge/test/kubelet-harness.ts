@@ -32,6 +32,9 @@ export class TestKubeletEndpoint implements AsyncDisposable {
       cri: containerd.client,
       edged: {
         pods: () => edged.running().pods(),
+        get listed() {
+          return edged.running().listed;
+        },
         probeMetrics: () => edged.running().probeMetrics(),
         problem: () => edged.running().problem(),
       },

@@ -176,6 +176,11 @@ export class Edged extends Component {
     this.#onNodeChanged = listener;
   }
 
+  /** Resolves once it is known which pods this node has. */
+  get listed(): Promise<void> {
+    return this.#listed.promise;
+  }
+
   /** Why the work on pods does not go on; `undefined`: it does. */
   problem(): string | undefined {
     const silentMs = this.#parts.clock.monotonic() - this.#runtimeListedMs;

@@ -1,6 +1,6 @@
 import type { CriClient } from "@kedge/cri";
 import type { Pod } from "@kedge/kube";
-import type { Clock } from "@kedge/runtime";
+import { abortable, type Clock } from "@kedge/runtime";
 import type { NodeStats } from "../stats/node-stats.ts";
 import { findPod } from "./find-container.ts";
 import { KubeletError } from "./kubelet-error.ts";
@@ -16,6 +16,8 @@ export interface KubeletEndpointDeps {
   readonly clock: Clock;
   /** The pods of this node, with the status last decided here. */
   readonly pods: () => readonly Pod[];
+  /** Resolves once it is known which pods there are. */
+  readonly listed: () => Promise<void>;
   /** Whether the work on pods goes on; why not. */
   readonly problem: () => string | undefined;
   readonly probeMetrics: () => string;
@@ -24,6 +26,9 @@ export interface KubeletEndpointDeps {
   readonly stats: NodeStats;
   readonly podLogsDirectory: string;
 }
+
+/** How long a request waits for an agent that has just started. */
+const LISTED_MS = 15_000;
 
 /** Members of the configuration that may hold credentials. */
 const CONFIG_HIDDEN: ReadonlySet<string> = new Set(["staticPodURLHeader"]);
@@ -44,11 +49,23 @@ export class KubeletEndpoint {
     if (match === "notFound") return answer(404, `404 page not found: ${request.path}\n`);
     if (match === "wrongMethod") return answer(405, `${request.method} is not allowed here\n`);
     try {
+      // An agent that has just started knows of no pod: that is not to say that there is none.
+      if (match.parameters["pod"] !== undefined) await this.#untilListed(request.signal);
       return await this.#serve(request, match);
     } catch (error) {
       request.signal.throwIfAborted();
       if (error instanceof KubeletError && error.code !== "LogGone") return answer(error.details.status, error.message);
       throw error;
+    }
+  }
+
+  async #untilListed(signal: AbortSignal): Promise<void> {
+    const limit = AbortSignal.timeout(LISTED_MS);
+    try {
+      await abortable(this.#deps.listed(), AbortSignal.any([signal, limit]));
+    } catch (error) {
+      if (!limit.aborted) throw error;
+      throw KubeletError.notReady("the agent has just started, and does not know this node's pods yet: try again");
     }
   }
 

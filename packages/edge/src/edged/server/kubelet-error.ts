@@ -2,7 +2,7 @@ import { CodedError } from "@kedge/runtime";
 
 /** What the kubelet endpoint refuses; `status` is HTTP's. */
 export class KubeletError extends CodedError<{
-  readonly code: "BadRequest" | "NotFound" | "LogGone" | "TooMany" | "RuntimeFailed";
+  readonly code: "BadRequest" | "NotFound" | "LogGone" | "NotReady" | "RuntimeFailed";
   readonly status: number;
 }> {
   static badRequest(message: string): KubeletError {
@@ -15,6 +15,10 @@ export class KubeletError extends CodedError<{
 
   static logGone(message: string): KubeletError {
     return new KubeletError(message, { code: "LogGone", status: 410 });
+  }
+
+  static notReady(message: string): KubeletError {
+    return new KubeletError(message, { code: "NotReady", status: 503 });
   }
 
   static runtimeFailed(message: string, cause?: unknown): KubeletError {

@@ -17,7 +17,7 @@ export function makeKubeletEndpoint(
   }: {
     readonly clock: Clock;
     readonly cri: CriClient;
-    readonly edged: Pick<Edged, "pods" | "probeMetrics" | "problem">;
+    readonly edged: Pick<Edged, "pods" | "listed" | "probeMetrics" | "problem">;
     readonly kubeletConfig: object;
   },
 ): KubeletEndpoint {
@@ -35,5 +35,16 @@ export function makeKubeletEndpoint(
   });
   const probeMetrics = () => edged.probeMetrics();
   const problem = () => edged.problem();
-  return new KubeletEndpoint({ cri, clock, pods, stats, kubeletConfig, podLogsDirectory, probeMetrics, problem });
+  const listed = () => edged.listed;
+  return new KubeletEndpoint({
+    listed,
+    cri,
+    clock,
+    pods,
+    stats,
+    kubeletConfig,
+    podLogsDirectory,
+    probeMetrics,
+    problem,
+  });
 }

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import {
   CONFIG_MAPS,
+  CSI_DRIVERS,
+  CSI_NODES,
+  type CSINode,
   type Event,
   EVENTS,
   type KubeStatus,
@@ -13,6 +16,7 @@ import {
   PERSISTENT_VOLUMES,
   type Pod,
   PODS,
+  RUNTIME_CLASSES,
   SECRETS,
   SERVICE_ACCOUNTS,
   type TokenRequest,
@@ -359,6 +363,32 @@ suite(
       );
       assert.match(attachments, /VolumeAttachment/); // W29
     });
+
+    test(
+      "W-24: what edges of ours ask besides: CSIDrivers, RuntimeClasses, their CSINode, sizes of claims",
+      { timeout },
+      async () => {
+        const { kube, signal } = fixture;
+        const driver = await kube.create(CSI_DRIVERS, { metadata: { name: "d.x" }, spec: {} }, signal);
+        await kube.create(RUNTIME_CLASSES, { metadata: { name: "safe" }, handler: "safe" }, signal);
+        for (const [type, name] of [
+          ["csidriver", "d.x"],
+          ["runtimeclass", "safe"],
+        ] as const) {
+          const answer = await ask(protocol.queryObject(type, { name }));
+          assert.equal(protocol.readQueriedObject(answer.content).metadata?.name, name);
+          assert.equal(protocol.requiresAck(answer), false);
+        }
+        const drivers = [{ name: driver.metadata?.name ?? "", nodeID: "n", topologyKeys: [] }];
+        const csiNode: CSINode = { metadata: { name: NODE }, spec: { drivers } };
+        for (const partial of [true, false])
+          protocol.readObjectResp((await ask(protocol.publishCsiNode(csiNode, partial))).content);
+        assert.equal((await kube.get(CSI_NODES, { name: NODE }, signal)).spec.drivers[0]?.nodeID, "n");
+        // What it comes to is in volume-requests.itest.ts.
+        const size = await ask(protocol.reportClaimSize(inDefault("claim"), { uid: "another", storage: "1Gi" }));
+        assert.equal(reasonOf(size), "BadRequest");
+      },
+    );
 
     test("tokens: only for own pods, bound to them, of their account", { timeout }, async () => {
       const request = (changes: object = {}, account = "app") =>

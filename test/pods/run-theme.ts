@@ -30,7 +30,7 @@ export function describeCases(
     let recorder: PodRecorder;
     let fixtures: PodFixtures;
     before(async () => {
-      target = scope.use(await start());
+      target = scope.use(await startTwice(start));
       fixtures = scope.use(await PodFixtures.start(target));
       recorder = scope.use(new PodRecorder(target));
     });
@@ -55,6 +55,16 @@ export function describeCases(
       nothingLeft(target, new Set(), LEFT_MS),
     );
   });
+}
+
+/** A port that was free a moment ago may be taken when it is used: then once more. */
+async function startTwice(start: () => Promise<PodTarget>): Promise<PodTarget> {
+  try {
+    return await start();
+  } catch (error) {
+    if (!toError(error).message.includes("EADDRINUSE")) throw error;
+    return start();
+  }
 }
 
 interface World {

@@ -46,7 +46,10 @@ export const HOOKS: PodTheme = {
     {
       name: "a postStart by httpGet to nobody fails",
       pod: lasting({ lifecycle: { postStart: { httpGet: { port: 8081, path: "/" } } } }),
-      steps: [warning("FailedPostStartHook"), was({ containers: { main: { restarts: 1 } } })],
+      steps: [
+        warning("FailedPostStartHook"),
+        was({ containers: { main: { state: "waiting", reason: "PostStartHookError" } } }),
+      ],
     },
     {
       name: "preStop runs before the container is told to end",

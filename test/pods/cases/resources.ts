@@ -1,5 +1,5 @@
-import { NODES, type ResourceRequirements } from "@kedge/kube";
-import type { PodTheme } from "../pod-case.ts";
+import { NODES, PODS, type ResourceRequirements, RUNTIME_CLASSES } from "@kedge/kube";
+import type { Given, PodTheme } from "../pod-case.ts";
 import { container, lasting, podOf, SERVE } from "../pods.ts";
 import { becomes, cgroupHas, cgroupShows, changesPod, isReady, objectHas, shows, warning } from "../steps.ts";
 
@@ -139,7 +139,68 @@ export const RESOURCES: PodTheme = {
         cgroupHas("burstable", "cpu", "cpu.shares", "102"),
         cgroupHas("burstable", "cpu", "cpu.cfs_quota_us", "40000"),
         cgroupHas("burstable", "memory", "memory.limit_in_bytes", String(64 * MiB)),
+        cgroupShows("memory", "memory.limit_in_bytes", String(64 * MiB)),
+        cgroupShows("cpu", "cpu.cfs_quota_us", "40000"),
+        cgroupShows("cpu", "cpu.shares", "409"),
       ],
+    },
+    {
+      name: "no container swaps beyond its memory",
+      pod: withResources(BURSTABLE),
+      steps: [isReady(), cgroupShows("memory", "memory.memsw.limit_in_bytes", String(48 * MiB))],
+    },
+    {
+      name: "what a runtime class costs is the pod's, not its containers'",
+      givenOf: () => [
+        {
+          type: RUNTIME_CLASSES,
+          object: {
+            metadata: { name: "costs" },
+            handler: "runc",
+            overhead: { podFixed: { cpu: "50m", memory: "16Mi" } },
+          } as Given["object"],
+          cluster: true,
+        },
+      ],
+      pod: lasting({ resources: GUARANTEED }, { runtimeClassName: "costs" }),
+      steps: [
+        becomes({ phase: "Running", qosClass: "Guaranteed" }),
+        cgroupHas("guaranteed", "cpu", "cpu.shares", "153"),
+        cgroupHas("guaranteed", "cpu", "cpu.cfs_quota_us", "15000"),
+        cgroupHas("guaranteed", "memory", "memory.limit_in_bytes", String(48 * MiB)),
+        cgroupShows("memory", "memory.limit_in_bytes", String(32 * MiB)),
+      ],
+    },
+    {
+      name: "a critical pod takes the room of the nearest other",
+      alone: true,
+      pod: withResources({ requests: { cpu: "300m" } }),
+      steps: [
+        isReady(),
+        async (run) => {
+          const { kube, nodeName } = run.target;
+          const { cpu = "0" } = (await kube.get(NODES, { name: nodeName }, run.signal)).status?.allocatable ?? {};
+          const most = cpu.endsWith("m") ? Number.parseInt(cpu, 10) : Number(cpu) * 1000;
+          // It takes no notice of SIGTERM: of one that ends well a kubelet tells nothing but that.
+          const large = podOf([{ script: "exec sleep 3600", resources: { requests: { cpu: `${most - 700}m` } } }]);
+          await run.createBeside({ metadata: { name: "large" }, ...large });
+          const of = async (name: string) =>
+            (await kube.get(PODS, { namespace: run.namespace, name }, run.signal)).status;
+          const resources = { requests: { cpu: `${most - 400}m` } };
+          const critical = lasting({ resources }, { priorityClassName: "system-cluster-critical" });
+          await run.createBeside({ metadata: { name: "critical" }, ...critical });
+          await run.eventually(async () => {
+            const { phase, reason, message, conditions = [] } = (await of("large")) ?? {};
+            const disruption = conditions.find(({ type }) => type === "DisruptionTarget");
+            const seen = [phase, reason, message, disruption?.reason, disruption?.message].join(": ");
+            const wanted =
+              "Failed: Preempting: Preempted in order to admit critical pod: TerminationByKubelet: Pod was preempted by Kubelet to accommodate a critical pod.";
+            return seen === wanted ? undefined : seen;
+          });
+        },
+        becomes({ phase: "Running" }),
+      ],
+      timeoutSeconds: 90,
     },
     {
       name: "a resource that the node does not know does not keep it from running a pod",
@@ -173,7 +234,7 @@ export const RESOURCES: PodTheme = {
         }),
         warning("Evicted"),
       ],
-      timeoutSeconds: 150,
+      timeoutSeconds: 240,
     },
   ],
 };

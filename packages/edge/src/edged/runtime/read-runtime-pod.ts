@@ -117,6 +117,9 @@ function toRuntimeContainer(status: ContainerStatus, sandboxId: string): Runtime
     hash: annotations[HASH_ANNOTATION] ?? "",
     restartCount: parseCount(annotations[RESTART_COUNT_ANNOTATION]) ?? status.metadata?.attempt ?? 0,
     logPath: status.logPath,
+    recursiveReadOnly: status.mounts
+      .filter((mount) => mount.recursiveReadOnly)
+      .map(({ containerPath }) => containerPath),
     terminationMessageHostPath: status.mounts.find(({ containerPath }) => containerPath === terminationPath)?.hostPath,
     terminationMessagePolicy: annotations[TERMINATION_POLICY_ANNOTATION] ?? "File",
     gracePeriodSeconds: parseCount(grace),

@@ -39,6 +39,8 @@ export interface RuntimeContainer {
   readonly hash: string;
   readonly restartCount: number;
   readonly logPath: string;
+  /** Paths in it where nothing below can be written either. */
+  readonly recursiveReadOnly?: readonly string[];
   /** Of termination messages: where on the host, and what to do without one. */
   readonly terminationMessageHostPath: string | undefined;
   readonly terminationMessagePolicy: string;

@@ -123,7 +123,7 @@ function withRecord(
     image: record.image === "" ? (container.image ?? "") : record.image,
     imageID: record.imageRef,
     containerID: `containerd://${record.id}`,
-    ...mountsOf(container),
+    ...mountsOf(container, record),
     ...(record.user !== undefined && { user: { linux: record.user } }),
     ...(record.stopSignal !== undefined && { stopSignal: record.stopSignal }),
   };
@@ -187,14 +187,16 @@ function restarting(container: Container, before: ContainerStatus): ContainerSta
   };
 }
 
-function mountsOf({ volumeMounts = [] }: Container): Pick<ContainerStatus, "volumeMounts"> {
+function mountsOf({ volumeMounts = [] }: Container, record?: RuntimeContainer): Pick<ContainerStatus, "volumeMounts"> {
+  const isStrict = (path: string, wanted: string | undefined) =>
+    wanted === "Enabled" || (wanted === "IfPossible" && record?.recursiveReadOnly?.includes(path) === true);
   if (volumeMounts.length === 0) return {};
   return {
     volumeMounts: volumeMounts.map(({ name, mountPath, readOnly = false, recursiveReadOnly }) => ({
       name,
       mountPath,
       // A container whose mounts cannot be as strict as it wants is not started: so this tells what is.
-      ...(readOnly && { readOnly, recursiveReadOnly: recursiveReadOnly === "Enabled" ? "Enabled" : "Disabled" }),
+      ...(readOnly && { readOnly, recursiveReadOnly: isStrict(mountPath, recursiveReadOnly) ? "Enabled" : "Disabled" }),
     })),
   };
 }

@@ -216,6 +216,19 @@ describe("mounts in a container's status", () => {
     assert.deepEqual(status(runtime([]))?.volumeMounts, expected);
     assert.deepEqual(status(runtime([record("app", "running")]))?.volumeMounts, expected);
   });
+
+  test("are as strict as the runtime could make them", () => {
+    const volumeMounts = [{ name: "a", mountPath: "/a", readOnly: true, recursiveReadOnly: "IfPossible" }];
+    const strictness = (recursiveReadOnly: string[]) =>
+      containerOf(
+        next(
+          pod({ containers: [container("app", { volumeMounts })] }),
+          runtime([{ ...record("app", "running"), recursiveReadOnly }]),
+        ),
+      )?.volumeMounts?.[0]?.recursiveReadOnly;
+    assert.equal(strictness([]), "Disabled");
+    assert.equal(strictness(["/a"]), "Enabled");
+  });
 });
 
 describe("a pod that is over", () => {

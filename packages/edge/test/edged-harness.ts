@@ -280,7 +280,7 @@ export async function startTestEdged(
       if (edged === undefined) throw new Error("Edged is stopped");
       return edged;
     },
-    nodeHealth: () => edged?.nodeHealth,
+    nodeHealth: () => edged?.housekeeping.health,
     async restart(overridden = {}) {
       await stop();
       edged = await start({ ...config, ...overridden });

@@ -23,7 +23,6 @@ import { EventRecorder } from "./events/event-recorder.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { ImageManager } from "./images/image-manager.ts";
 import { nodeConfigPaths } from "./images/pull-credentials.ts";
-import type { NodeHealth } from "./node/node-conditions.ts";
 import { PodWorkers } from "./pods/pod-workers.ts";
 import { removeLeftovers } from "./pods/remove-leftovers.ts";
 import { usesObject } from "./pods/uses-object.ts";
@@ -65,7 +64,6 @@ export class Edged extends Component {
   readonly #statics: StaticPods;
   readonly #statuses: StatusManager;
   readonly #housekeeping: Housekeeping;
-  #onNodeChanged: (() => void) | undefined;
   readonly #watch: RuntimeWatch;
   readonly #scope: AsyncDisposableStack;
   readonly #changed = new Map<string, ObjectKey>();
@@ -95,19 +93,15 @@ export class Edged extends Component {
       this.#housekeeping.refuse(pod),
     );
     const workers = this.#workers;
-    this.#housekeeping = new Housekeeping(
-      parts,
-      {
-        all: () => workers.pods(),
-        active: () => workers.active(),
-        known: () => workers.known(),
-        has: (uid) => workers.has(uid),
-        endFor: (uid, verdict, graceSeconds) => workers.endFor(uid, verdict, graceSeconds),
-        listed: this.#listed.promise,
-      },
-      () => this.#onNodeChanged?.(),
-    );
-    parts.devices.listen({ onCapacity: () => this.#onNodeChanged?.() });
+    this.#housekeeping = new Housekeeping(parts, {
+      all: () => workers.pods(),
+      active: () => workers.active(),
+      known: () => workers.known(),
+      has: (uid) => workers.has(uid),
+      endFor: (uid, verdict, graceSeconds) => workers.endFor(uid, verdict, graceSeconds),
+      listed: this.#listed.promise,
+    });
+    parts.devices.listen({ onCapacity: () => this.#housekeeping.noteNodeChanged() });
     this.#watch = new RuntimeWatch(parts, {
       onEvent: (event) => this.#workers.notice(event),
       onChanged: ({ uid }) => this.#workers.wake(uid),
@@ -160,20 +154,15 @@ export class Edged extends Component {
     return this.#workers.pods();
   }
 
-  /** What of the node runs out, and why else it cannot run pods now. */
-  get nodeHealth(): NodeHealth {
-    return this.#housekeeping.health;
+  /** What keeps the node usable, and knows how it is. */
+  get housekeeping(): Housekeeping {
+    return this.#housekeeping;
   }
 
   /** What device plugins offer to pods. */
   get deviceResources(): { readonly capacity: Record<string, string>; readonly allocatable: Record<string, string> } {
     const { devices } = this.#parts;
     return { capacity: devices.capacity(), allocatable: devices.allocatable() };
-  }
-
-  /** Calls `listener` when {@link nodeHealth} changed. */
-  onNodeHealth(listener: () => void): void {
-    this.#onNodeChanged = listener;
   }
 
   /** Resolves once it is known which pods this node has. */

@@ -37,9 +37,10 @@ export class Housekeeping {
   readonly #images: ImageGc;
   readonly #logs: LogRotator;
   readonly #shutdown: NodeShutdown;
+  #isReady: boolean | undefined;
+  #onNodeChanged: (() => void) | undefined;
 
-  /** @param onNodeChanged the node has other conditions than before. */
-  constructor(parts: EdgedParts, pods: HousekeepingPods, onNodeChanged: () => void) {
+  constructor(parts: EdgedParts, pods: HousekeepingPods) {
     this.#parts = parts;
     this.#pods = pods;
     const { config, cri, clock, logger, events, node } = parts;
@@ -68,7 +69,7 @@ export class Housekeeping {
         await this.#containers.removeAllOver(signal);
         await this.#images.removeUnused(signal);
       },
-      onChanged: onNodeChanged,
+      onChanged: () => this.noteNodeChanged(),
     });
     this.#shutdown = new NodeShutdown(keeping.shutdown, {
       clock,
@@ -76,7 +77,7 @@ export class Housekeeping {
       events,
       activePods: () => pods.active().map(({ pod }) => pod),
       endPod: pods.endFor,
-      onChanged: onNodeChanged,
+      onChanged: () => this.noteNodeChanged(),
     });
   }
 
@@ -91,6 +92,23 @@ export class Housekeeping {
       },
       errors: this.#shutdown.isActive ? ["node is shutting down"] : [],
     };
+  }
+
+  /** Calls `listener` when {@link health}, or what else the node tells of itself, changed. */
+  onNodeChanged(listener: () => void): void {
+    this.#onNodeChanged = listener;
+  }
+
+  noteNodeChanged(): void {
+    this.#onNodeChanged?.();
+  }
+
+  /** Tells users when the node becomes ready, and when it is not any more. */
+  tellReady(ready: boolean): void {
+    if (ready === this.#isReady) return;
+    this.#isReady = ready;
+    const reason = ready ? "NodeReady" : "NodeNotReady";
+    this.#parts.events.ofNode("Normal", reason, `Node ${this.#parts.node.name} status is now: ${reason}`);
   }
 
   /** Whether the node, as it is now, takes this pod. */

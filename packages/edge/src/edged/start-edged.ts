@@ -10,6 +10,7 @@ import { Edged } from "./edged.ts";
 import { NodeLease } from "./node/node-lease.ts";
 import type { NodeHealth } from "./node/node-conditions.ts";
 import type { RuntimeFacts } from "./node/node-facts.ts";
+import { NodeImages } from "./images/node-images.ts";
 import { NodeReporter } from "./node/node-reporter.ts";
 import { setOwnOomScore } from "./node/own-oom-score.ts";
 import type { KubeletEndpoint } from "./server/kubelet-endpoint.ts";
@@ -52,6 +53,9 @@ export async function startEdged(
   let nodeHealth: () => NodeHealth | undefined = () => undefined;
   let devices: () => RuntimeFacts["devices"] = () => undefined;
   let plugins: () => NodePlugins | undefined = () => undefined;
+  const { nodeStatusMaxImages } = config.modules.edged.tailoredKubeletConfig;
+  const images = new NodeImages(nodeStatusMaxImages, { images: cri.images, clock });
+  let tellReady: (ready: boolean) => void = () => undefined;
   const runtime = async () => {
     const facts = await runtimeHealth(cri.runtime, stopping.signal);
     if (!stopping.signal.aborted) answers.note(facts.version === "" ? facts.errors[0] : undefined);
@@ -61,20 +65,24 @@ export async function startEdged(
       ...facts,
       pressure,
       errors: [...facts.errors, ...errors],
+      images: await images.list(stopping.signal),
       devices: devices(),
       volumesInUse,
       topology: plugins()?.drivers.topology,
     };
   };
+  const onLook = (ready: boolean) => tellReady(ready);
   const reporterConfig = nodeReporterConfig(config, deps.agentVersion);
-  const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime }, signal));
+  const node = scope.use(await NodeReporter.start(reporterConfig, { bus, logger, clock, runtime, onLook }, signal));
   scope.defer(() => stopping.abort()); // before the reporter, which waits for its last round
   const cgroupDriver = await detectCgroupDriver(cri, settings, { logger, answers }, signal);
   const edged = scope.use(await Edged.start({ ...settings, cgroupDriver }, { bus, logger, clock, cri, node }, signal));
   node.onNewNode(() => edged.confirmPods());
-  nodeHealth = () => edged.nodeHealth;
+  const { housekeeping } = edged;
+  nodeHealth = () => housekeeping.health;
+  tellReady = (ready) => housekeeping.tellReady(ready);
   devices = () => edged.deviceResources;
-  edged.onNodeHealth(() => node.reportSoon());
+  housekeeping.onNodeChanged(() => node.reportSoon());
   plugins = () => edged.volumes.plugins;
   edged.volumes.plugins.volumes.onInUse(() => node.reportSoon());
   edged.volumes.plugins.drivers.onChange(() => node.reportSoon());

@@ -33,6 +33,8 @@ export interface NodeReporterDeps {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly runtime: () => RuntimeFacts | Promise<RuntimeFacts>;
+  /** Told after each look whether the node can run pods, as its status says. */
+  readonly onLook?: (ready: boolean) => void;
 }
 
 const REGISTER_WAIT_MIN_MS = 100;
@@ -184,6 +186,7 @@ export class NodeReporter extends Component {
   /** @returns whether the node is ready to run pods. */
   async #round(): Promise<boolean> {
     const facts = await this.#facts();
+    this.#deps.onLook?.(facts.runtime.errors.length === 0);
     const ready = facts.runtime.errors.length === 0 && this.#runtime?.answers === true;
     if (!this.#connected) return ready; // nothing is asked, nothing is written (W-15)
     if (!this.#registered) await this.#register(facts);

@@ -78,7 +78,7 @@ export class ImageManager {
         this.#deps.events.normal(
           pod,
           "Pulled",
-          `Container image "${image}" already present on machine`,
+          `Container image "${image}" already present on machine and can be accessed by the pod`,
           container.name,
         );
         return present;

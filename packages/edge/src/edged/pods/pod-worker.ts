@@ -12,7 +12,7 @@ import { killPod } from "../runtime/kill-pod.ts";
 import { removeRuntimePod } from "../runtime/remove-dead.ts";
 import { isStopped, newestContainer, type RuntimeContainer, type RuntimePod } from "../runtime/runtime-pod.ts";
 import { withForeignConditions } from "../status/foreign-conditions.ts";
-import { isTerminal, type PodVerdict, podStatus } from "../status/pod-status.ts";
+import { isTerminal, type PodVerdict, podStatus, untilOver } from "../status/pod-status.ts";
 import type { StatusManager } from "../status/status-manager.ts";
 import { activeDeadlineMs, DEADLINE_EXCEEDED } from "./active-deadline.ts";
 import { type PodPlan, planPod } from "./plan-pod.ts";
@@ -49,6 +49,8 @@ export class PodWorker {
   #pod: Pod;
   #failures: ReadonlyMap<string, { readonly reason: string; readonly message: string }> = new Map();
   #verdict: PodVerdict | undefined;
+  /** It has come to its end by itself. */
+  #isDone = false;
   #admitted: boolean;
   /** Labels or annotations changed, which files in volumes may show. */
   #refreshDue = false;
@@ -315,7 +317,11 @@ export class PodWorker {
       actuated: this.#resize.actuated,
       resize: this.#resize.conditions(this.#view.pod),
     };
-    statuses.set(this.#pod, podStatus(this.pod, this.#view.pod, facts));
+    const { pod } = this;
+    const status = podStatus(pod, this.#view.pod, facts);
+    const ends = !over && isTerminal(status.phase) && !isTerminal(pod.status?.phase);
+    this.#isDone ||= ends;
+    statuses.set(this.#pod, ends ? untilOver(status, pod.status?.phase) : status);
   }
 
   #mustEnd(): boolean {
@@ -323,6 +329,7 @@ export class PodWorker {
       this.#state !== "running" ||
       this.#removed ||
       this.#verdict !== undefined ||
+      this.#isDone ||
       this.#pod.metadata?.deletionTimestamp !== undefined ||
       isTerminal(this.pod.status?.phase)
     );

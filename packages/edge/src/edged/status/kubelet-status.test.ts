@@ -4,7 +4,7 @@ import type { Container, ContainerStatus, Pod, PodSpec, PodStatus } from "@kedge
 import { container, pod, record, runtime, sandbox } from "../pods/pod.test-data.ts";
 import type { RuntimePod } from "../runtime/runtime-pod.ts";
 import { withForeignConditions } from "./foreign-conditions.ts";
-import { podStatus, type StatusFacts } from "./pod-status.ts";
+import { podStatus, type StatusFacts, untilOver } from "./pod-status.ts";
 import { statusPatch } from "./status-patch.ts";
 
 const facts: StatusFacts = {
@@ -277,5 +277,20 @@ describe("what newer runtimes tell of a container", () => {
     const user = { uid: 1000, gid: 2000, supplementalGroups: [2000, 3000] };
     const status = containerOf(next(pod(), runtime([record("app", "running", { user, stopSignal: "SIGUSR1" })])));
     assert.deepEqual([status?.user, status?.stopSignal], [{ linux: user }, "SIGUSR1"]);
+  });
+});
+
+describe("a pod that has come to its end", () => {
+  test("is told of once it is cleaned up: until then all is said but that", () => {
+    const ended = next(pod({ restartPolicy: "Never" }), runtime([record("app", "exited")]));
+    assert.equal(ended.phase, "Succeeded");
+    const held = untilOver(ended, "Running");
+    assert.deepEqual([held.phase, condition(held, "Ready")], ["Running", "False PodCompleted"]);
+    assert.equal(untilOver(ended, undefined).phase, "Pending");
+    assert.equal(untilOver({ ...ended, reason: "r", message: "m" }, "Running").reason, undefined);
+  });
+  test("because it was deleted before it began: nobody says that its containers failed", () => {
+    const status = next(pod(), runtime([], []), undefined, { over: true });
+    assert.deepEqual([status.phase, condition(status, "Ready")], ["Failed", "False ContainersNotReady"]);
   });
 });

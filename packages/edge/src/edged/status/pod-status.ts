@@ -18,6 +18,8 @@ export interface PodVerdict {
   readonly message: string;
   /** The node ended it for its own sake: the condition `DisruptionTarget` says so, too. */
   readonly isDisruption?: boolean;
+  /** What that condition says, if not {@link message}. */
+  readonly disruption?: string;
 }
 
 export interface StatusFacts extends ContainerFacts {
@@ -55,11 +57,11 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   if (facts.over) endContainers(pod, init, regular, ephemeral);
   if (before.phase === "Succeeded" || before.phase === "Failed") phase = before.phase; // there is no way back
   else if (facts.verdict !== undefined) phase = facts.verdict.phase;
-  else if (facts.over && !isTerminal(phase)) phase = "Failed"; // deleted before it came to an end by itself
-  const wanted = phase;
+  const conditionsPhase = phase;
+  if (facts.over && !isTerminal(phase)) phase = "Failed"; // deleted before it came to an end by itself
   // Nobody may take a pod's place while a container of it still runs.
   if (isTerminal(phase) && !isTerminal(before.phase) && !facts.over && !isStopped(runtime) && hasRunning(runtime))
-    phase = before.phase === "Pending" || before.phase === undefined ? "Pending" : "Running";
+    phase = lastingPhase(before.phase);
 
   const [sandbox] = runtime.sandboxes;
   const hostNetwork = pod.spec?.hostNetwork === true;
@@ -69,7 +71,14 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
   const restartingAll = mayRestartAll(pod)
     ? restartsAll(pod, runtime) && containersToReset(pod, runtime).length > 0
     : undefined;
-  const conditionFacts = { phase: wanted, init, regular, restartingAll, sandboxReady, passing: facts.resize ?? [] };
+  const conditionFacts = {
+    phase: conditionsPhase,
+    init,
+    regular,
+    restartingAll,
+    sandboxReady,
+    passing: facts.resize ?? [],
+  };
   // While a container runs the pod still is what it was, and so is why.
   const why = !isTerminal(phase) ? undefined : (facts.verdict ?? (isTerminal(before.phase) ? before : undefined));
   const { generation } = pod.metadata ?? {};
@@ -87,6 +96,19 @@ export function podStatus(pod: Pod, runtime: RuntimePod, facts: StatusFacts): Po
     ...(ephemeral.length > 0 && { ephemeralContainerStatuses: ephemeral }),
     qosClass: before.qosClass ?? qosClassOf(pod),
   };
+}
+
+/**
+ * What is told of a pod that has come to its end while it is not cleaned up yet: all but that it has. Who waits for the end
+ * may take its place then.
+ */
+export function untilOver(ended: PodStatus, before: string | undefined): PodStatus {
+  const { reason: _, message: __, ...status } = ended;
+  return { ...status, phase: lastingPhase(before) };
+}
+
+function lastingPhase(before: string | undefined): "Pending" | "Running" {
+  return before === "Pending" || before === undefined ? "Pending" : "Running";
 }
 
 function hasRunning(runtime: RuntimePod): boolean {
@@ -109,7 +131,7 @@ function otherConditions({ metadata, status }: Pod, verdict: PodVerdict | undefi
     ...(generation !== undefined && { observedGeneration: generation }),
     status: "True",
     reason: TERMINATED_BY_US,
-    message: verdict.message,
+    message: verdict.disruption ?? verdict.message,
     lastTransitionTime: now,
   };
   return [...foreign.filter((condition) => condition.type !== type), ours];

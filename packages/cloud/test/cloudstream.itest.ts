@@ -280,6 +280,76 @@ describe("CloudStream with a real API server", { skip }, () => {
   });
 
   test(
+    "a log that is cut goes on where it was, however often, also when the node does not know it at once",
+    STEP,
+    async () => {
+      await using fixture = await startCloud(kubernetes, {}, undefined, undefined, EVERYWHERE);
+      const identity = await register("edge-i", fixture);
+      const asked: unknown[] = [];
+      const tunnels: TunnelLink[] = [];
+      const cut = deferred();
+      const second = deferred();
+      // In this order: the beginning; cut before it has said a word; unknown; the rest.
+      const answers: ((connection: TunnelConnection) => void)[] = [
+        (connection) => {
+          connection.respond({ status: 200, headers: {} });
+          connection.mark("the beginning");
+          connection.write("abc");
+        },
+        (connection) => {
+          connection.respond({ status: 200, headers: {} });
+          second.resolve();
+        },
+        (connection) => {
+          connection.respond({ status: 404, headers: {} });
+          connection.end("no such pod");
+        },
+        (connection) => {
+          connection.respond({ status: 200, headers: {} });
+          connection.mark("later");
+          connection.end("def\n");
+        },
+      ];
+      const answer = (connection: TunnelConnection) => {
+        connection.on("error", () => undefined);
+        asked.push(connection.connect.resume);
+        answers.shift()?.(connection);
+      };
+      tunnels.push(await openTunnel(identity, fixture.cloud.ports.tunnel, answer));
+      const port = portOf(await shown(fixture, "edge-i", isShown));
+      const admin = await kubernetes.ca.issueClient("boss", ["system:masters"]);
+      const boss = { cert: admin.certificate, key: admin.key };
+      const path = "/containerLogs/default/web-edge-i/main?follow=true";
+      let body = "";
+      const ended = deferred();
+      const sent = request(
+        { host: "127.0.0.1", port, path, ...boss, agent: false, rejectUnauthorized: false },
+        (reply) => {
+          reply.setEncoding("utf8");
+          reply.on("data", (part: string) => {
+            body += part;
+            if (body === "abc") cut.resolve();
+          });
+          reply.once("close", () => ended.resolve());
+        },
+      );
+      sent.on("error", () => undefined);
+      sent.end();
+      await cut.promise;
+      await tunnels.pop()?.close("cut");
+      tunnels.push(await openTunnel(identity, fixture.cloud.ports.tunnel, answer));
+      await second.promise;
+      await tunnels.pop()?.close("cut again");
+      tunnels.push(await openTunnel(identity, fixture.cloud.ports.tunnel, answer));
+      await ended.promise;
+      await tunnels.pop()?.close("done");
+      assert.equal(body, "abcdef\n");
+      const place = { mark: "the beginning", bytes: 3 };
+      assert.deepEqual(asked, [undefined, place, place, place]);
+    },
+  );
+
+  test(
     "KubeEdge's way: nodes keep their addresses, show the port of the record, and are found by address",
     STEP,
     async () => {

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { TunnelResponse } from "@kedge/protocol";
+import type { TunnelResponse, TunnelResume } from "@kedge/protocol";
 import { hasCode, toError } from "@kedge/runtime";
 import { type TunnelConnection, TunnelError } from "@kedge/transport";
 import { KubeletRefusal } from "./kubelet-refusal.ts";
@@ -12,6 +13,8 @@ import { writeThrough } from "./write-through.ts";
 export const ANSWER_MS_MAX = 30_000;
 /** How long a log whose node went away waits for it to return. */
 const RESUME_MS_MAX = 60_000;
+/** Before a node that is back, and does not go on with its log, is asked again. */
+const RESUME_AGAIN_MS = 500;
 /** How often one log is taken up again: a node whose tunnel breaks at once, again and again, must not keep us busy. */
 const RESUMES_MAX = 1_000;
 
@@ -44,6 +47,7 @@ export async function relayResponse(
   try {
     await answerHead(connection, relayed, response);
     const isLog = relayed.kind === "logsConnect" && connection.agreed;
+    let from: TunnelResume | undefined;
     for (let resumes = 0; ; resumes += 1) {
       let taken = 0;
       try {
@@ -52,7 +56,13 @@ export async function relayResponse(
       } catch (error) {
         if (signal.aborted) return;
         const canResume = isLog && response.statusCode === 200 && resumes < RESUMES_MAX && mayReturn(error);
-        const resumed = canResume ? await resume(relayed, connection, taken, tunnels, signal) : toError(error).message;
+        if (!canResume) return breakOff(response, relayed, toError(error).message);
+        // What was cut before its first mark and byte has not begun: as before, then.
+        const place = connection.resumeAt(taken) ?? (taken === 0 ? from : "unknown");
+        if (place === "unknown")
+          return breakOff(response, relayed, `the tunnel was cut, and from where to go on is not known`);
+        from = place;
+        const resumed = await resume(relayed, from, tunnels, signal);
         if (signal.aborted) return;
         if (typeof resumed === "string") return breakOff(response, relayed, resumed);
         connection = resumed;
@@ -125,31 +135,33 @@ function mayReturn(error: unknown): boolean {
 /** @returns the connection that goes on where the last one ended, or why there is none. */
 async function resume(
   relayed: Relayed,
-  before: TunnelConnection,
-  taken: number,
+  from: TunnelResume | undefined,
   tunnels: Tunnels,
   signal: AbortSignal,
 ): Promise<TunnelConnection | string> {
   const { node } = relayed;
-  const from = before.resumeAt(taken) ?? (taken === 0 ? relayed.request.resume : "unknown");
-  if (from === "unknown") return `the tunnel to node ${node} was cut, and from where to go on is not known`;
   const limit = AbortSignal.timeout(RESUME_MS_MAX);
+  const waiting = AbortSignal.any([signal, limit]);
+  let why = `the tunnel to node ${node} was cut, and did not return`;
   try {
     for (;;) {
-      await tunnels.waitFor(node, AbortSignal.any([signal, limit]));
-      const connection = open(relayed, tunnels, { resume: from });
+      await tunnels.waitFor(node, waiting);
+      const connection = open(relayed, tunnels, from === undefined ? {} : { resume: from });
       try {
         const { status } = await answerOf(connection, node);
         if (status === 200) return connection;
-        return `node ${node} is back, and answers ${status}`;
+        // An agent that has just begun does not know its pods yet.
+        why = `node ${node} is back, and answers ${status}`;
+        connection.destroy();
       } catch (error) {
         connection.destroy();
-        if (!hasCode(error, "NotConnected") || tunnels.has(node)) throw error;
+        if (!hasCode(error, "NotConnected")) return toError(error).message;
+        if (hasCode(error.cause, "LogGone")) return error.message;
       }
+      await delay(RESUME_AGAIN_MS, undefined, { signal: waiting });
     }
   } catch (error) {
-    if (limit.aborted) return `the tunnel to node ${node} was cut, and did not return within ${RESUME_MS_MAX / 1000} s`;
-    return toError(error).message;
+    return limit.aborted ? `${why} within ${RESUME_MS_MAX / 1000} s` : toError(error).message;
   }
 }
 

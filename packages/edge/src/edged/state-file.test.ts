@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -19,7 +19,13 @@ test("keeps a value, the newest of several written at once", () =>
     const file = new StateFile<{ n: number }>(path);
     assert.equal(await file.read(), undefined);
     await Promise.all([1, 2, 3].map((n) => file.write({ n })));
-    assert.deepEqual(await new StateFile<{ n: number }>(path).read(), { n: 3 });
+    const again = new StateFile<{ n: number }>(path);
+    assert.deepEqual(await again.read(), { n: 3 });
+    const { ino } = await stat(path);
+    await again.write({ n: 3 });
+    assert.equal((await stat(path)).ino, ino, "what is there already is not written again");
+    await again.write({ n: 4 });
+    assert.notEqual((await stat(path)).ino, ino);
   }));
 
 test("what a power cut left half is absent, wherever it was cut", () =>

@@ -31,7 +31,9 @@ export class StateFile<T> {
     if (text.length > STATE_BYTES_MAX) return undefined;
     const end = text.indexOf("\n");
     const body = text.slice(end + 1);
-    return text.slice(0, end) === digestOf(body) ? (JSON.parse(body) as T) : undefined;
+    if (text.slice(0, end) !== digestOf(body)) return undefined;
+    this.#written = body; // spare the disk what it has
+    return JSON.parse(body) as T;
   }
 
   /** Resolves once it, or a newer one, is on disk; of several that wait the newest is written. */

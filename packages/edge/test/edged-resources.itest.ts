@@ -155,7 +155,10 @@ test("critical pods find room; whoever was there before a restart of the agent s
     ["Preempting", "Preempted in order to admit critical pod"],
   );
   const disruption = large.status?.conditions?.find(({ type }) => type === "DisruptionTarget");
-  assert.equal(disruption?.reason, "TerminationByKubelet");
+  assert.deepEqual(
+    [disruption?.reason, disruption?.message],
+    ["TerminationByKubelet", "Pod was preempted by Kubelet to accommodate a critical pod."],
+  );
   await meta.untilReady("critical");
 
   await edged.stop();

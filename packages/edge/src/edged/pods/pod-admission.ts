@@ -52,6 +52,7 @@ const PREEMPTED: PodVerdict = {
   reason: "Preempting",
   message: "Preempted in order to admit critical pod",
   isDisruption: true,
+  disruption: "Pod was preempted by Kubelet to accommodate a critical pod.",
 };
 const GRACE_DEFAULT_SECONDS = 30;
 /** A preempted pod is waited for half as long again as it may take, and at least so long. */

@@ -82,7 +82,8 @@ describe("metrics-server on real Kubernetes", { skip: missing() }, () => {
     for (;;) {
       const { code, stdout, stderr } = await kubectl.try(["top", ...args, "--no-headers"]);
       if (code === 0 && stdout !== "") return stdout;
-      if (limit.aborted || !server.running) throw new Error(`kubectl top ${args.join(" ")}: ${stderr}\n${server.logTail()}`);
+      if (limit.aborted || !server.running)
+        throw new Error(`kubectl top ${args.join(" ")}: ${stderr}\n${server.logTail()}`);
     }
   }
 

@@ -2,7 +2,7 @@ import type { CloudCoreConfig } from "@kedge/api";
 import { type ApiServer, startApiServer, startControllers } from "@kedge/apiserver";
 import { startCloudCore } from "@kedge/cloud";
 import { type KubeClient, TransportKubeClient } from "@kedge/kube-client";
-import { type Logger, systemClock } from "@kedge/runtime";
+import { deferred, type Logger, systemClock } from "@kedge/runtime";
 import { applyCrds } from "./apply-crds.ts";
 import { nodeAuthority } from "./node-authority.ts";
 
@@ -30,8 +30,8 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   await using scope = new AsyncDisposableStack();
   const { stateDir, kubeconfig: kubeconfigPath, address, port } = config;
-  let loopback: KubeClient | undefined;
-  const authority = async () => loopback && nodeAuthority(loopback);
+  const loopback = deferred<KubeClient>();
+  const authority = async () => nodeAuthority(await loopback.promise);
   const api = scope.use(
     await startApiServer(
       { stateDir, kubeconfigPath, address, port, advertiseAddresses: [address], nodeAuthority: authority },
@@ -40,7 +40,7 @@ export async function startControlPlane(
     ),
   );
   const kube = scope.use(new TransportKubeClient(api.transport));
-  loopback = kube;
+  loopback.resolve(kube);
   await applyCrds(kube, signal);
   const deps = { kube, clock: systemClock };
   scope.use(

@@ -41,6 +41,16 @@ export async function logsThroughput(bed: TestBed, report: Report): Promise<void
 
   // Dialling a hundred times is not what a log takes: the connections are there before.
   await Promise.all(Array.from({ length: STREAMS }, () => client.readLog(name, "tailLines=1")));
+  {
+    using followed = new DisposableStack();
+    const opened = Array.from({ length: STREAMS }, () => client.followLog(name, "tailLines=1"));
+    for (const stream of await Promise.all(opened)) followed.use(stream);
+    const another: number[] = [];
+    for (let round = 0; round < FIRST_BYTE_ROUNDS; round++)
+      another.push((await client.readLog(name, "tailLines=10")).firstByteMs);
+    const metric = `first byte while ${STREAMS} are followed, p50`;
+    report({ ...figure, metric, value: percentile(another, 0.5), unit: "ms", target: 50 });
+  }
   const small: number[] = [];
   for (let round = 0; round < WHOLE_ROUNDS; round++) {
     const read = Array.from({ length: STREAMS }, () => client.readLog(name, "tailLines=10"));

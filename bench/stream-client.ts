@@ -56,6 +56,22 @@ export class StreamClient implements Disposable {
     return promise;
   }
 
+  /** Follows a log until disposed. Resolves with its first byte. @throws as {@link readLog} */
+  followLog(pod: string, query: string): Promise<Disposable> {
+    const { promise, resolve, reject } = Promise.withResolvers<Disposable>();
+    const url = `${this.#server}/api/v1/namespaces/default/pods/${pod}/log?follow=true&${query}`;
+    const sent = request(url, { agent: this.#agent });
+    sent.once("error", reject);
+    sent.once("response", (response) => {
+      response.on("error", () => undefined);
+      response.once("end", () => reject(new Error(`the log of ${pod} ended with HTTP status ${response.statusCode}`)));
+      response.once("data", () => resolve({ [Symbol.dispose]: () => void sent.destroy() }));
+      response.resume();
+    });
+    sent.end();
+    return promise;
+  }
+
   /** Runs a command. @returns ms from dialling to its exit status. @throws if it fails. */
   exec(pod: string, command: readonly string[]): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();

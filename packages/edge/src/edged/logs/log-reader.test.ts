@@ -200,3 +200,25 @@ test("a long log's tail is found without reading all of it", async () => {
     Array.from({ length: 150 }, (_, i) => `${850 + i} ${text}\n`).join(""),
   );
 });
+
+test(
+  "a tail is the last lines of the whole, wherever blocks and pieces of lines begin",
+  { timeout: 30_000 },
+  async () => {
+    const record = fc.record({ chars: fc.nat(9_000), tag: fc.constantFrom("F", "F", "P"), late: fc.boolean() });
+    const property = fc.asyncProperty(
+      fc.array(record, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 40 }),
+      async (all, count) => {
+        const records = all.map(
+          ({ chars, tag, late }, index) => `${late ? T2 : T1} stdout ${tag} ${index} ${"x".repeat(chars)}`,
+        );
+        await using log = await testLog(...records, `${T1} stdout F end`);
+        const whole = await readAll(log, "");
+        const lines = whole.slice(0, -1).split("\n");
+        assert.equal(await readAll(log, `tailLines=${count}`), `${lines.slice(-count).join("\n")}\n`);
+      },
+    );
+    await fc.assert(property, { numRuns: 40 });
+  },
+);

@@ -1,7 +1,6 @@
-import { type FSWatcher, watch } from "node:fs";
-import { lstat, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type DeviceServices, type GrpcMethod, GrpcServer, loadDeviceServices } from "@kedge/cri";
+import { type DeviceServices, loadDeviceServices } from "@kedge/cri";
 import type { Container, Pod } from "@kedge/kube";
 import { type Clock, Component, hasCode, type Logger, toError } from "@kedge/runtime";
 import { isSidecar } from "../resources/pod-resources.ts";
@@ -19,9 +18,8 @@ import {
 import { DeviceError } from "./device-error.ts";
 import { type Device, DevicePlugin, type Registration } from "./device-plugin.ts";
 import { DeviceResource, STOPPED_SHOWN_MS } from "./device-resource.ts";
+import { RegistrationSocket } from "./registration-socket.ts";
 
-/** Where plugins look for a kubelet. */
-const SOCKET = "kubelet.sock";
 /** Plugins of one node. */
 const PLUGINS_MAX = 64;
 
@@ -54,12 +52,10 @@ export class DeviceManager extends Component {
   readonly #followers = new Set<Promise<void>>();
   #assigned = new AssignedDevices();
   readonly #listeners: Partial<DeviceListener>[] = [];
-  #server: GrpcServer | undefined;
-  #watcher: FSWatcher | undefined;
+  #door: RegistrationSocket | undefined;
   #services: Promise<DeviceServices> | undefined;
   /** One allocation at a time, and one checkpoint. */
   #turn: Promise<unknown> = Promise.resolve();
-  #relisten: Promise<void> = Promise.resolve();
 
   private constructor(directory: string, deps: DeviceManagerDeps) {
     super();
@@ -74,13 +70,12 @@ export class DeviceManager extends Component {
   static async start(directory: string, deps: DeviceManagerDeps): Promise<DeviceManager> {
     const manager = new DeviceManager(directory, deps);
     try {
-      await mkdir(directory, { recursive: true, mode: 0o750 });
       await manager.#readCheckpoint();
-      await removeSockets(directory);
-      await manager.#listen();
-      manager.#watcher = watch(directory, { persistent: false }, (_event, name) => {
-        if (name === SOCKET) manager.#listenAgain();
-      }).on("error", () => undefined);
+      const methods = async () => {
+        const { deviceRegistration } = await manager.#load();
+        return deviceRegistration((request, signal) => manager.#register(request, signal));
+      };
+      manager.#door = await RegistrationSocket.open(directory, methods, deps.logger);
     } catch (error) {
       // The node has pods to run that need no device.
       deps.logger.warn({ directory, error: toError(error) }, "device plugins cannot register");
@@ -364,31 +359,8 @@ export class DeviceManager extends Component {
     return turn;
   }
 
-  async #listen(): Promise<void> {
-    this.#server = await GrpcServer.listen(join(this.#directory, SOCKET), async (): Promise<readonly GrpcMethod[]> => {
-      const { deviceRegistration } = await this.#load();
-      return deviceRegistration((request, signal) => this.#register(request, signal));
-    });
-  }
-
-  /** Somebody has removed the socket, and with it the door for plugins. */
-  #listenAgain(): void {
-    this.#relisten = this.#relisten
-      .then(async () => {
-        if (this.signal.aborted || (await isSocket(join(this.#directory, SOCKET)))) return;
-        await this.#server?.[Symbol.asyncDispose]();
-        await this.#listen();
-        this.#deps.logger.info({ directory: this.#directory }, "listening again for device plugins");
-      })
-      .catch((error: unknown) => {
-        this.#deps.logger.warn({ error: toError(error) }, "not listening for device plugins any more");
-      });
-  }
-
   protected override async stop(): Promise<void> {
-    this.#watcher?.close();
-    await this.#relisten;
-    await this.#server?.[Symbol.asyncDispose]();
+    await this.#door?.[Symbol.asyncDispose]();
     for (const { plugin } of this.#resources.values()) plugin?.[Symbol.dispose]();
     await Promise.all(this.#followers);
     await this.#turn;
@@ -397,19 +369,4 @@ export class DeviceManager extends Component {
 
 function isSame(before: readonly DeviceEntry[], after: readonly DeviceEntry[]): boolean {
   return before.length === after.length && after.every((entry) => before.includes(entry));
-}
-
-async function removeSockets(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    const path = join(directory, name);
-    if (await isSocket(path)) await rm(path, { force: true });
-  }
-}
-
-async function isSocket(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isSocket();
-  } catch {
-    return false;
-  }
 }

@@ -5,7 +5,9 @@ import { TokenBucket } from "../token-bucket.ts";
 import type { CorrelatedEvent } from "./event-correlator.ts";
 
 /** Events that wait to be handed on; more drop the oldest. Once handed on they are on disk until the cloud has them. */
-const EVENTS_WAITING_MAX = 512;
+const EVENTS_WAITING_MAX = 1_000;
+/** On their way to the disk at once: they keep their order, and share a write. */
+const UNDER_WAY_MAX = 8;
 
 export interface EventQueueDeps {
   readonly bus: EdgeBus;
@@ -20,12 +22,13 @@ export interface EventRate {
   readonly burst: number;
 }
 
-/** Hands events on one after the other. What changes while it still waits is told once, as it then is. */
+/** Hands events on in order. What changes while it still waits is told once, as it then is. */
 export class EventQueue {
   readonly #deps: EventQueueDeps;
   readonly #signal: AbortSignal;
   readonly #rate: TokenBucket;
   readonly #waiting = new Map<string, CorrelatedEvent>();
+  readonly #underWay = new Set<Promise<void>>();
   #sending = false;
 
   constructor(rate: EventRate, deps: EventQueueDeps, signal: AbortSignal) {
@@ -48,20 +51,29 @@ export class EventQueue {
 
   async #send(): Promise<void> {
     this.#sending = true;
-    const { bus, clock, logger } = this.#deps;
+    const { clock, logger } = this.#deps;
     try {
-      for (const [name, waiting] of this.#waiting) {
+      for (const name of this.#waiting.keys()) {
+        for (let ms = this.#rate.take(); ms > 0; ms = this.#rate.take()) await clock.sleep(ms, this.#signal);
+        const waiting = this.#waiting.get(name); // as it is by now
         this.#waiting.delete(name);
-        try {
-          for (let ms = this.#rate.take(); ms > 0; ms = this.#rate.take()) await clock.sleep(ms, this.#signal);
-          await bus.request("meta/sendEvent", requestOf(waiting), this.#signal);
-        } catch (error) {
-          if (this.#signal.aborted) return;
-          logger.debug({ error: toError(error) }, "event not sent");
-        }
+        if (waiting === undefined) continue; // dropped meanwhile
+        const handed = this.#hand(waiting).finally(() => this.#underWay.delete(handed));
+        this.#underWay.add(handed);
+        while (this.#underWay.size >= UNDER_WAY_MAX) await Promise.race(this.#underWay);
       }
+    } catch (error) {
+      if (!this.#signal.aborted) logger.error({ error: toError(error) }, "events are not sent any more");
     } finally {
       this.#sending = false;
+    }
+  }
+
+  async #hand(waiting: CorrelatedEvent): Promise<void> {
+    try {
+      await this.#deps.bus.request("meta/sendEvent", requestOf(waiting), this.#signal);
+    } catch (error) {
+      if (!this.#signal.aborted) this.#deps.logger.debug({ error: toError(error) }, "event not sent");
     }
   }
 }

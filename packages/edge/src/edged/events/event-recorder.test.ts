@@ -93,15 +93,20 @@ test("what is said again counts up, in order", async () => {
 
 test("what changes while it waits is told once, as it then is, and in its place", async () => {
   const { events, sent, settled } = setUp();
-  events.normal(pod, "Pulling", "first"); // on its way
+  const first = Array.from({ length: 8 }, (_, n) => `R${n}`);
+  for (const reason of first) events.normal(pod, reason, "m"); // on their way
   for (let time = 0; time < 5; time += 1) {
     events.warn(pod, "BackOff", "m", "app");
     events.normal(pod, "Started", `s${time}`);
   }
   await settled();
   assert.deepEqual(
-    sent.map(({ operation, event }) => [operation, event.message, event.count]),
-    [["insert", "first", 1], ["insert", "m", 5], ...[0, 1, 2, 3, 4].map((time) => ["insert", `s${time}`, 1])],
+    sent.map(({ operation, event }) => [operation, event.reason, event.message, event.count]),
+    [
+      ...first.map((reason) => ["insert", reason, "m", 1]),
+      ["insert", "BackOff", "m", 5],
+      ...[0, 1, 2, 3, 4].map((time) => ["insert", "Started", `s${time}`, 1]),
+    ],
   );
 });
 

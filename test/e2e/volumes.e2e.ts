@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
+import { promisify } from "node:util";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import {
@@ -23,6 +25,17 @@ import { waitForObject } from "./wait-for-object.ts";
 const NODE = "edge-volumes";
 const DRIVER = "sample.csi.kedge.test";
 const accessModes = ["ReadWriteOnce"];
+const run = promisify(execFile);
+/** What was asked while the cloud came back may be asked again only after a minute. */
+const TOLD_MS_MAX = 90_000;
+
+/** What is mounted below a directory, deepest first. */
+function mountPoints(directory: string): string[] {
+  const points = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "");
+  return points.filter((point) => point.startsWith(`${directory}/`)).toSorted((a, b) => b.length - a.length);
+}
 
 for (const { name: plane, start, skip } of CONTROL_PLANES)
   describe(`volumes on the ${plane}`, { skip }, () => {
@@ -159,6 +172,39 @@ for (const { name: plane, start, skip } of CONTROL_PLANES)
         left.filter((line) => line.includes(bed.node.kubelet) && line.includes("csi")),
         [],
       );
+    });
+
+    test("W-16, W-24: after a reboot without the cloud what claims name is mounted again", async () => {
+      const { kube } = bed.cloud;
+      const driver = scope.use(await TestCsiDriver.start({ root: bed.node.kubelet }));
+      assert.equal(await driver.registered, "");
+      await mkdir(driver.volumePath("vol-2"), { recursive: true });
+      writeFileSync(join(driver.volumePath("vol-2"), "file"), "from the driver");
+      const csi = { driver: DRIVER, volumeHandle: "vol-2" };
+      await kube.create(PERSISTENT_VOLUMES, volume("csi-2", { csi, storageClassName: "csi-2" }), signal());
+      await kube.create(PERSISTENT_VOLUME_CLAIMS, claim("csi-2", { storageClassName: "csi-2" }), signal());
+      for (const [name, claimName] of [
+        ["on-disk", "kept"],
+        ["on-driver", "csi-2"],
+      ] as const)
+        await kube.create(PODS, user(name, { persistentVolumeClaim: { claimName } }), signal());
+      const [onDisk, onDriver] = [await bed.podReady("on-disk"), await bed.podReady("on-driver")];
+      await bed.cloud.kill();
+      await bed.node.pullPlug();
+      for (const point of mountPoints(bed.node.kubelet)) await run("umount", [point]);
+      driver.calls.length = 0;
+      await bed.node.boot();
+      for (const name of ["on-disk", "on-driver"]) await bed.node.containerStarts({ "io.kubernetes.pod.name": name });
+      await sh(onDisk, "grep once /data/file");
+      await sh(onDriver, "grep driver /data/file");
+      assert.deepEqual(driver.methods(), ["stage", "publish"]);
+      await bed.cloud.start();
+      for (const name of ["on-disk", "on-driver"]) {
+        const restarted = (pod: Pod | undefined) => (pod?.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0;
+        await waitForObject(kube, PODS, key(name), restarted, TOLD_MS_MAX);
+        await end(name);
+      }
+      assert.deepEqual(mountPoints(join(bed.node.kubelet, "plugins")), []);
     });
 
     if (plane === "embedded control plane")

@@ -8,11 +8,14 @@ import { MESSAGE_BYTES_MAX, POD_MESSAGES_BYTES_MAX, terminationMessage } from ".
 /** A runtime tells of an end some ms before its answers show it. */
 const LAG_WAIT_MIN_MS = 5;
 const LAG_TRIES_MAX = 8;
+/** Why a container ended (OOMKilled) may come after that it did. */
+const EXIT_SETTLED_MS = 2_000;
 
 /** What the runtime has of one pod, as last read, with the last words of its containers. */
 export class PodView {
   readonly #runtime: RuntimeService;
   readonly #clock: Clock;
+  /** What cannot change any more. */
   readonly #exited = new Map<string, RuntimeContainer>();
   readonly #messages = new Map<string, string>();
   readonly #endsTold = new Set<string>();
@@ -47,10 +50,16 @@ export class PodView {
   /** @param containers how many the pod has: they share what may be said. */
   async read(containers: number, signal: AbortSignal): Promise<void> {
     const { uid, namespace, name } = this.#pod;
+    const exited = {
+      get: (id: string) => this.#exited.get(id),
+      set: (id: string, container: RuntimeContainer) => {
+        if (this.#clock.now() - container.finishedAtMs > EXIT_SETTLED_MS) this.#exited.set(id, container);
+      },
+    };
     const told = [...this.#endsTold];
     let waitMs = LAG_WAIT_MIN_MS;
     for (let tries = 0; ; tries += 1) {
-      this.#pod = await readRuntimePod(this.#runtime, { uid, namespace, name }, this.#exited, signal);
+      this.#pod = await readRuntimePod(this.#runtime, { uid, namespace, name }, exited, signal);
       if (tries === LAG_TRIES_MAX || !told.some((id) => this.#isAlive(id))) break;
       await this.#clock.sleep(waitMs, signal);
       waitMs *= 2;

@@ -53,12 +53,13 @@ export const FILE_VOLUMES: PodTheme = {
     },
     {
       name: "who fills an emptyDir beyond its limit is evicted",
+      unsteady: "a kubelet may forget the reason when the container ends at once, and well",
       pod: serves({ emptyDir: { sizeLimit: "1Mi" } }),
       steps: [
         isReady(),
         runs("dd if=/dev/zero of=/v/a bs=1M count=3"),
         becomes({
-          // A kubelet may say Succeeded, when the container ends well.
+          phase: "Failed",
           reason: "Evicted",
           message: /Usage of EmptyDir volume "v" exceeds the limit "1Mi"/,
         }),

@@ -223,6 +223,7 @@ export const RESOURCES: PodTheme = {
     },
     {
       name: "who fills the disk beyond its ephemeral-storage limit is evicted",
+      unsteady: "a kubelet may forget the reason when the container ends at once, and well",
       pod: lasting({ resources: { limits: { "ephemeral-storage": "2Mi" } } }),
       steps: [
         isReady(),

@@ -11,10 +11,10 @@ import {
   type TunnelFrame,
 } from "@kedge/protocol";
 import { deferred, MessageBus, silentLogger, systemClock } from "@kedge/runtime";
-import { TestCa } from "@kedge/testing";
 import { startTunnelServer, type TlsIdentity, type TunnelLink } from "@kedge/transport";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { EdgeMessages, EdgeNotices } from "../edge-messages.ts";
+import { TestAuthority } from "../edgehub/test-cloud.test-data.ts";
 import { EdgeStream } from "./edgestream.ts";
 import type { AnswerKubelet } from "./serve-connection.ts";
 
@@ -36,15 +36,10 @@ export interface TunnelIdentities {
 }
 
 export async function tunnelIdentities(): Promise<TunnelIdentities> {
-  const ca = await TestCa.create("KubeEdge");
-  const identity = ({ certificate, key }: { certificate: string; key: string }) => ({
-    cert: certificate,
-    key,
-    ca: ca.certificatePem,
-  });
+  const authority = await TestAuthority.create();
   return {
-    cloud: identity(await ca.issueServer("cloudcore", ["localhost"], ["127.0.0.1"])),
-    edge: identity(await ca.issueClient(`system:node:${NODE_NAME}`, ["system:nodes"])),
+    cloud: await authority.identity("CN=cloudcore", { server: true }),
+    edge: await authority.identity(`O=system:nodes, CN=system:node:${NODE_NAME}`),
   };
 }
 

@@ -84,7 +84,7 @@ export type EdgeMessages = {
   "meta/getLease": { request: ObjectKey; reply: Lease | undefined };
   "meta/createLease": { request: Lease; reply: Lease };
   "meta/updateLease": { request: Lease; reply: Lease };
-  /** Never stored; dropped with a log line when the cloud is away and the queue is full. */
+  /** Dropped with a log line when the cloud is away and the queue is full. @throws `NoAnswerer` before EdgeHub has started */
   "meta/sendEvent": { request: { operation: "insert" | "patch"; event: Event; patch?: string }; reply: void };
 
   /** What a kubelet serves on its port; whoever asks has authenticated the client. Refusals are answers, too. */

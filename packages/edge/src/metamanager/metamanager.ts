@@ -236,7 +236,7 @@ export class MetaManager extends Component {
     try {
       await this.#deps.bus.request("hub/send", message, signal);
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted || hasCode(error, "NoAnswerer")) throw error; // EdgeHub has not started yet
       this.#deps.logger.warn({ resource: message.route.resource, error: toError(error) }, "event dropped");
     }
   }

@@ -1,5 +1,5 @@
 import type { Event } from "@kedge/kube";
-import { type Clock, type Logger, toError } from "@kedge/runtime";
+import { type Clock, hasCode, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { TokenBucket } from "../token-bucket.ts";
 import type { CorrelatedEvent } from "./event-correlator.ts";
@@ -8,6 +8,10 @@ import type { CorrelatedEvent } from "./event-correlator.ts";
 const EVENTS_WAITING_MAX = 1_000;
 /** On their way to the disk at once: they keep their order, and share a write. */
 const UNDER_WAY_MAX = 8;
+
+/** Pods come to life before the agent's last part has started, which carries events: that is waited for. */
+const START_WAIT_MS = 250;
+const START_TRIES_MAX = 240;
 
 export interface EventQueueDeps {
   readonly bus: EdgeBus;
@@ -70,11 +74,16 @@ export class EventQueue {
   }
 
   async #hand(waiting: CorrelatedEvent): Promise<void> {
-    try {
-      await this.#deps.bus.request("meta/sendEvent", requestOf(waiting), this.#signal);
-    } catch (error) {
-      if (!this.#signal.aborted) this.#deps.logger.debug({ error: toError(error) }, "event not sent");
-    }
+    const { bus, clock, logger } = this.#deps;
+    for (let tries = 1; ; tries += 1)
+      try {
+        return await bus.request("meta/sendEvent", requestOf(waiting), this.#signal);
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        if (!hasCode(error, "NoAnswerer") || tries === START_TRIES_MAX)
+          return logger.debug({ error: toError(error) }, "event not sent");
+        await clock.sleep(START_WAIT_MS, this.#signal).catch(() => undefined);
+      }
   }
 }
 

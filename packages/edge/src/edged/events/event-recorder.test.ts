@@ -192,3 +192,24 @@ test("says nothing when switched off, and cuts long messages", () => {
   on.events.warn(pod, "Failed", "x".repeat(5000));
   assert.equal(on.sent[0]?.event.message?.length, 1024);
 });
+
+test("what happens before somebody carries events is told once somebody does, in order", async () => {
+  const bus = new MessageBus<EdgeMessages, EdgeNotices>();
+  const told: string[] = [];
+  let [started, tries] = [false, 0];
+  const clock: Clock = {
+    ...systemClock,
+    sleep: async () => {
+      tries += 1;
+      if (tries < 40 || started) return;
+      started = true;
+      bus.handle("meta/sendEvent", ({ event }) => void told.push(event.reason ?? ""));
+    },
+  };
+  const life = new AbortController().signal;
+  const events = new EventRecorder({ enabled: true, nodeName: "n" }, { bus, clock, logger: silentLogger }, life);
+  const reasons = Array.from({ length: 20 }, (_, n) => `R${n}`);
+  for (const reason of reasons) events.normal(pod, reason, "m");
+  while (told.length < reasons.length) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(told, reasons);
+});

@@ -95,7 +95,10 @@ test("one that has ended stays ended, also when the agent restarts and when its 
   debug(pod, debuggerOf("another", "exit 0"));
   await meta.until(() => stateOf(pod, "another")?.state?.terminated?.exitCode === 0);
   const left = await containersOf(pod);
-  assert.deepEqual(left.map(({ metadata }) => metadata?.name).toSorted((a = "", b = "") => (a < b ? -1 : 1)), ["another", "app", "long"]);
+  assert.deepEqual(
+    left.map(({ metadata }) => metadata?.name).toSorted((a = "", b = "") => (a < b ? -1 : 1)),
+    ["another", "app", "long"],
+  );
   assert.equal(left.find(({ metadata }) => metadata?.name === "long")?.id, long?.id, "the running one was taken over");
   assert.equal(stateOf(pod, "quick")?.state?.terminated?.exitCode, 3);
 });

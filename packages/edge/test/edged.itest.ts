@@ -200,7 +200,10 @@ test("an image that is not here shows why, and with which reason", options, asyn
   assert.equal(never.message, 'Container image "kedge.local/absent:1" is not present with pull policy of Never');
   await waiting("invalid", "InvalidImageName");
   const backoff = await waiting("absent", "ImagePullBackOff");
-  assert.match(backoff.message ?? "", /^Back-off pulling image "127.0.0.1:1\/absent:1": ErrImagePull: .*failed to pull/);
+  assert.match(
+    backoff.message ?? "",
+    /^Back-off pulling image "127.0.0.1:1\/absent:1": ErrImagePull: .*failed to pull/,
+  );
   assert.ok(
     meta.events.some(({ reason, message }) => reason === "Failed" && message?.startsWith("Failed to pull image")),
   );

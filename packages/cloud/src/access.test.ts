@@ -70,6 +70,7 @@ test("whatever listens on a port is known here: a new server needs its rows in t
     "cloud/src/cloudhub/https-server.ts", // 10002
     "cloud/src/cloudstream/kubelet-server.ts", // 10003
     "cloud/src/cloudstream/node-ports.ts", // one for each node, each the same as 10003
+    "cloud/src/csidriver/volume-socket.ts", // a file that only root can open
     "cloud/src/monitor-server.ts", // 9091
     "transport/src/websocket-server.ts", // behind CloudHub's, and behind 10004
   ]);

@@ -257,11 +257,8 @@ test("a second pod with the same host port is refused", options, async () => {
 test("starts 20 pods at once", options, async () => {
   const { meta } = edged;
   const names = Array.from({ length: 20 }, (_, index) => `many-${index}`);
-  const beganMs = performance.now();
   for (const name of names) meta.apply(podOf(name, SERVE));
   await Promise.all(names.map((name) => meta.untilReady(name)));
-  const tookMs = performance.now() - beganMs;
-  assert.ok(tookMs < 15_000, `took ${tookMs} ms`); // loose: machines that test share; `./kedge bench pod-start` measures
   for (const name of names) meta.delete({ namespace: "default", name });
   await Promise.all(names.map((name) => meta.untilGone(name)));
 });

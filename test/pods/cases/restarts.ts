@@ -186,7 +186,7 @@ export const RESTARTS: PodTheme = {
       name: "who takes more memory than its limit is OOMKilled",
       core: true,
       pod: once({
-        script: "dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; exit 1",
+        script: "dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 3; exit 1",
         resources: { limits: { memory: "16Mi" } },
       }),
       steps: [becomes({ phase: "Failed", containers: { main: { reason: "OOMKilled", exitCode: 1 } } })],

@@ -23,6 +23,7 @@ const READY_MS = 120_000;
 const LEFT_MS = 60_000;
 /** Garbage collections let memory go up and down by as much; at the beginning it also warms up. */
 const GROWTH_MB_MAX = LONG ? 8 : 16;
+const CLOUD_GROWTH_MB_MAX = 96;
 const OPEN_FILES_GROWTH_MAX = 4;
 
 /** With all that a node keeps for a pod: mounts, a token, files, memory, an address, a cgroup with limits. */
@@ -97,9 +98,9 @@ describe("soak", { skip: TestEdgeNode.missing() }, () => {
     assert.deepEqual(same, sameBefore);
     assert.ok(openFiles - filesBefore <= OPEN_FILES_GROWTH_MAX, `open files grew from ${filesBefore} to ${openFiles}`);
     assert.ok(agentMb - agentBefore <= GROWTH_MB_MAX, `the agent grew from ${agentBefore} to ${agentMb} MB`);
-    // The cloud keeps events for an hour, and forgets old revisions from time to time.
+    // It collects garbage late; that what lives does not grow is tried in packages/apiserver/test/memory.itest.ts.
     if (LONG)
-      assert.ok(cloudMb - cloudBefore <= 4 * GROWTH_MB_MAX, `the cloud grew from ${cloudBefore} to ${cloudMb} MB`);
+      assert.ok(cloudMb - cloudBefore <= CLOUD_GROWTH_MB_MAX, `the cloud grew from ${cloudBefore} to ${cloudMb} MB`);
   });
 });
 

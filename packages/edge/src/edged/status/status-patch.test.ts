@@ -69,6 +69,14 @@ test("brings an API server from any status to any other", () => {
   );
 });
 
+test("the addresses that we tell are all that there are, whatever the API server had", () => {
+  const addresses = (ip: string): PodStatus => ({ podIP: ip, podIPs: [{ ip }], hostIP: ip, hostIPs: [{ ip }] });
+  const patch = statusPatch("u", {}, addresses("10.0.0.2")) ?? "";
+  const had: Pod = { status: addresses("10.0.0.1") };
+  const { status: has } = applyStrategicMergePatch<Pod>(had, JSON.parse(patch), POD_STATUS_PATCH_SCHEMA);
+  assert.deepEqual(has, addresses("10.0.0.2"));
+});
+
 test("another order of conditions is no news", () => {
   const [ready, target] = [
     { type: "Ready", status: "True" },

@@ -2,8 +2,8 @@ import type { PodCondition, PodStatus } from "@kedge/kube";
 import { isOwnCondition } from "./foreign-conditions.ts";
 import { PASSING_CONDITIONS } from "./pod-conditions.ts";
 
-/** Lists that the API server merges by this key; all others it replaces as a whole. */
-const MERGED_BY: Partial<Record<keyof PodStatus, string>> = { conditions: "type", podIPs: "ip", hostIPs: "ip" };
+/** Lists that the API server would merge; all others it replaces as a whole. */
+const MERGED: readonly (keyof PodStatus)[] = ["conditions", "podIPs", "hostIPs"];
 
 /** What a kubelet reports; all else in a status is of others, and stays. */
 const OWN_MEMBERS: readonly (keyof PodStatus)[] = [
@@ -34,31 +34,36 @@ export function statusPatch(uid: string, before: PodStatus, after: PodStatus): s
   const status: Record<string, unknown> = {};
   for (const key of OWN_MEMBERS) {
     if (isSame(before[key], after[key])) continue;
-    if (MERGED_BY[key] === undefined) status[key] = after[key] ?? null;
+    if (!MERGED.includes(key)) status[key] = after[key] ?? null;
     else {
-      const list = mergeList(key, before, after);
-      // Of such a list the API server keeps the order: another one is no news, or we would tell it for ever.
+      const list = key === "conditions" ? mergeConditions(before, after) : whole(after[key]);
+      // Of conditions the API server keeps the order: another one is no news, or we would tell it for ever.
       if (list.length > 0) status[key] = list;
     }
   }
   return Object.keys(status).length === 0 ? undefined : JSON.stringify({ metadata: { uid }, status });
 }
 
-function mergeList(key: keyof PodStatus, before: PodStatus, after: PodStatus): unknown[] {
-  const mergeKey = MERGED_BY[key] ?? "";
-  const itemsOf = (list: unknown) => (Array.isArray(list) ? (list as Record<string, unknown>[]) : []);
-  const [olds, news] = [itemsOf(before[key]), itemsOf(after[key])];
+/**
+ * Addresses are ours alone, and told whole: an API server that has others than we believe, as after a power cut while it was away,
+ * would keep the old one beside the new one, and refuse two of one family.
+ */
+function whole(list: unknown): unknown[] {
+  return [{ $patch: "replace" }, ...(Array.isArray(list) ? (list as unknown[]) : [])];
+}
+
+function mergeConditions({ conditions: olds = [] }: PodStatus, { conditions: news = [] }: PodStatus): unknown[] {
   const gone = olds
-    .filter((old) => !news.some((item) => item[mergeKey] === old[mergeKey]))
+    .filter(({ type }) => !news.some((item) => item.type === type))
     // What others have added since we looked is not ours to delete.
-    .filter((old) => key !== "conditions" || PASSING_CONDITIONS.includes(String(old["type"])))
-    .map((old) => ({ $patch: "delete", [mergeKey]: old[mergeKey] }));
+    .filter(({ type }) => PASSING_CONDITIONS.includes(type))
+    .map(({ type }) => ({ $patch: "delete", type }));
   const changed = news
-    .filter((item) => key !== "conditions" || isOwnCondition(item as unknown as PodCondition))
+    .filter(isOwnCondition)
     .filter((item) => !olds.some((old) => isSame(old, item)))
     .map((item) =>
       withNulls(
-        olds.find((old) => old[mergeKey] === item[mergeKey]),
+        olds.find(({ type }) => type === item.type),
         item,
       ),
     );
@@ -66,8 +71,8 @@ function mergeList(key: keyof PodStatus, before: PodStatus, after: PodStatus): u
 }
 
 /** A member that went away must be named, or it stays. */
-function withNulls(old: Record<string, unknown> | undefined, item: Record<string, unknown>): Record<string, unknown> {
-  const removed = Object.keys(old ?? {}).filter((key) => !(key in item) && old?.[key] !== null);
+function withNulls(old: PodCondition | undefined, item: PodCondition): Record<string, unknown> {
+  const removed = Object.entries(old ?? {}).flatMap(([key, value]) => (key in item || value === null ? [] : [key]));
   return { ...item, ...Object.fromEntries(removed.map((key) => [key, null])) };
 }
 

@@ -1,3 +1,4 @@
+import { abortable } from "@kedge/runtime";
 import type { ContainerConfig, LinuxContainerResources, PodSandboxConfig } from "./cri-inputs.ts";
 import { isNotFound } from "./cri-error.ts";
 import {
@@ -144,7 +145,13 @@ export class RuntimeService {
     await this.#channel.callUnary(method.reopenContainerLog, { containerId }, this.#timeoutMs, signal);
   }
 
-  /** Runs a command in a container. @param timeoutSeconds 0: as long as it takes. */
+  /**
+   * Runs a command in a container. When `signal` aborts, nobody waits for it any more; it runs on until its time or its container
+   * is over: a call that is cancelled while the command starts can leave containerd's shim (1.6) waiting for itself, and then the
+   * container cannot be stopped.
+   *
+   * @param timeoutSeconds 0: as long as it takes.
+   */
   async execSync(
     containerId: string,
     cmd: string[],
@@ -153,7 +160,11 @@ export class RuntimeService {
   ): Promise<{ stdout: Uint8Array; stderr: Uint8Array; exitCode: number }> {
     const request = { containerId, cmd, timeout: BigInt(timeoutSeconds) };
     const timeoutMs = timeoutSeconds === 0 ? undefined : timeoutSeconds * 1000 + this.#timeoutMs;
-    return this.#channel.callUnary(method.execSync, request, timeoutMs, signal);
+    signal.throwIfAborted();
+    return abortable(
+      this.#channel.callUnary(method.execSync, request, timeoutMs, new AbortController().signal),
+      signal,
+    );
   }
 
   /** @returns the URL, good for one use, under which the runtime's streaming server runs the command. */

@@ -23,6 +23,8 @@ export {
   MetricsError,
 } from "./metrics.ts";
 export { giveBackMemory } from "./give-back-memory.ts";
+export { hasErrno } from "./has-errno.ts";
+export { TokenBucket } from "./token-bucket.ts";
 export { type Check, type CheckResult, type Finding, found, runChecks } from "./doctor/check.ts";
 export { madeByUp, UP_CONFIG_HEADER } from "./doctor/made-by-up.ts";
 export { isPortFree } from "./doctor/probe-port.ts";

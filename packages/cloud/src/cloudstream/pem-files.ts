@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { TlsIdentity } from "@kedge/transport";
+import { hasErrno } from "@kedge/runtime";
 import type { PemFiles } from "./stream-config.ts";
 
 /** A server's certificate and key from these files if both are there, else `own`; likewise whom it trusts. */
@@ -14,7 +15,7 @@ async function read(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (hasErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { hasErrno } from "@kedge/runtime";
 
 /** What is kept here is small; a larger file is none of ours. */
 const STATE_BYTES_MAX = 16 * 1024 * 1024;
@@ -25,7 +26,7 @@ export class StateFile<T> {
     try {
       text = await readFile(this.#path, "utf8");
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (hasErrno(error, "ENOENT")) return undefined;
       throw error;
     }
     if (text.length > STATE_BYTES_MAX) return undefined;
@@ -48,11 +49,6 @@ export class StateFile<T> {
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
-}
-
-/** Whether a call of the file system failed because there is nothing under this name. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 function digestOf(text: string): string {

@@ -8,7 +8,7 @@ import {
   ProtocolError,
   Source,
 } from "@kedge/protocol";
-import { type Clock, type Logger, toError, WakeUp } from "@kedge/runtime";
+import { type Clock, type Logger, toError, TokenBucket, WakeUp } from "@kedge/runtime";
 import type { GroupCommit } from "@kedge/sqlite";
 import type { WebSocketLink } from "@kedge/transport";
 import { HubError } from "./hub-error.ts";
@@ -18,7 +18,6 @@ import { Outbox, type OutboxEntry } from "./outbox.ts";
 import type { OutboxDelivery } from "./outbox-delivery.ts";
 import { PingedDelivery } from "./pinged-delivery.ts";
 import { RequestTable } from "./request-table.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 export interface UpstreamConfig {
   /** Messages a second, and how many at once; 0 switches the limit off. Answers to the cloud and keepalives are free. */
@@ -169,7 +168,7 @@ export class UpstreamQueue {
       for (;;) {
         const question = this.#requests.takeUnsent();
         if (question !== undefined) {
-          await this.#bucket.take(signal);
+          await this.#bucket.wait(signal);
           await this.#ask(link, question);
           continue;
         }
@@ -177,7 +176,7 @@ export class UpstreamQueue {
         const [entry] = page;
         if (entry === undefined) break;
         if (!delivery.hasRoom(entry)) break; // woken when there is: questions need not wait for that
-        await this.#bucket.take(signal);
+        await this.#bucket.wait(signal);
         this.#deps.metrics.sent(entry.seq <= this.#sentSeq);
         this.#sentSeq = Math.max(this.#sentSeq, entry.seq);
         await delivery.send(entry);

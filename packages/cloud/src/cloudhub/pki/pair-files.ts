@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { hasErrno } from "@kedge/runtime";
 import type { DerPair } from "./certificate-authority.ts";
 import { pemToDer } from "./pem.ts";
 import { PkiError } from "./pki-error.ts";
@@ -39,7 +40,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (hasErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }

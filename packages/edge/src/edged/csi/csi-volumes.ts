@@ -2,7 +2,7 @@ import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { loadPluginServices } from "@kedge/cri";
 import { compareQuantities, parseQuantity, type Pod, quantityToInteger } from "@kedge/kube";
-import { type Logger, toError } from "@kedge/runtime";
+import { hasErrno, type Logger, toError } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { podsDirectory, safeName, volumeDirectory } from "../volumes/pod-directory.ts";
 import { mountPointsBelow, unmount } from "../volumes/run-mount.ts";
@@ -316,8 +316,8 @@ async function removeEmpty(path: string): Promise<void> {
   try {
     await rmdir(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
-    if (error instanceof Error && "code" in error && error.code === "ENOTDIR") return rm(path, { force: true });
+    if (hasErrno(error, "ENOENT")) return;
+    if (hasErrno(error, "ENOTDIR")) return rm(path, { force: true });
     throw new VolumeError(`${basename(path)} cannot be removed: ${toError(error).message}`, { code: "VolumeBusy" });
   }
 }

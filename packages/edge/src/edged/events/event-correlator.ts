@@ -1,6 +1,5 @@
 import type { Event } from "@kedge/kube";
-import type { Clock } from "@kedge/runtime";
-import { TokenBucket } from "../token-bucket.ts";
+import { type Clock, TokenBucket } from "@kedge/runtime";
 
 /** Objects and messages that are remembered; who has been silent for longest is forgotten. */
 const REMEMBERED_MAX = 512;

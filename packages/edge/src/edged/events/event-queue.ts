@@ -1,7 +1,6 @@
 import type { Event } from "@kedge/kube";
-import { type Clock, hasCode, type Logger, toError } from "@kedge/runtime";
+import { type Clock, hasCode, type Logger, toError, TokenBucket } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
-import { TokenBucket } from "../token-bucket.ts";
 import type { CorrelatedEvent } from "./event-correlator.ts";
 
 /** Events that wait to be handed on; more drop the oldest. Once handed on they are on disk until the cloud has them. */

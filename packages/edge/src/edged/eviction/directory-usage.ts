@@ -1,6 +1,6 @@
 import { lstat, opendir } from "node:fs/promises";
 import { join } from "node:path";
-import { hasErrno } from "../has-errno.ts";
+import { hasErrno } from "@kedge/runtime";
 import type { VolumeUsage } from "./pod-usage.ts";
 
 /** Files looked at in one directory tree; a tree with more is said to hold what was counted until then. */

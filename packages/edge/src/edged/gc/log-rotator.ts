@@ -1,7 +1,6 @@
 import { stat } from "node:fs/promises";
-import { isAbort, toError } from "@kedge/runtime";
+import { hasErrno, isAbort, toError } from "@kedge/runtime";
 import type { EdgedParts } from "../edged-parts.ts";
-import { hasErrno } from "../has-errno.ts";
 import { PullGate } from "../images/pull-gate.ts";
 import type { LogRotation } from "./rotate-log.ts";
 

@@ -1,12 +1,11 @@
 import { CriError, type Image, type ImageService, type PodSandboxConfig, type PullRequest } from "@kedge/cri";
 import type { Container, Pod, Secret } from "@kedge/kube";
-import { type Clock, type Logger, toError } from "@kedge/runtime";
+import { type Clock, type Logger, toError, TokenBucket } from "@kedge/runtime";
 import type { EdgeBus } from "../../edge-messages.ts";
 import { ContainerStartError } from "../edged-error.ts";
 import type { EventRecorder } from "../events/event-recorder.ts";
 import { BACKOFF_INITIAL_MS, KeyedBackoff } from "../pods/keyed-backoff.ts";
 import { type ImageName, parseImageName } from "./image-name.ts";
-import { TokenBucket } from "../token-bucket.ts";
 import { PullGate } from "./pull-gate.ts";
 import { pullCredentials, pullSecrets } from "./pull-credentials.ts";
 

@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { hasErrno } from "@kedge/runtime";
 
 /** Rotated files that are looked at; a kubelet keeps 5. */
 const FILES_MAX = 1_000;
@@ -21,7 +22,7 @@ export async function openLog(path: string): Promise<OpenLog | undefined> {
   try {
     file = await open(path, "r");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (hasErrno(error, "ENOENT")) return undefined;
     throw error;
   }
   const { ino, birthtimeMs } = await file.stat({ bigint: true });

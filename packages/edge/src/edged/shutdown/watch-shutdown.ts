@@ -1,5 +1,4 @@
-import { Backoff, type Clock, isAbort, type Logger, toError } from "@kedge/runtime";
-import { hasErrno } from "../has-errno.ts";
+import { Backoff, type Clock, hasErrno, isAbort, type Logger, toError } from "@kedge/runtime";
 import type { LogindConfig } from "./logind-config.ts";
 import type { NodeShutdown } from "./node-shutdown.ts";
 

@@ -2,8 +2,8 @@ import { constants, type FSWatcher, watch } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { keyOf, type Pod } from "@kedge/kube";
-import { type Clock, type Logger, toError, WakeUp } from "@kedge/runtime";
-import { isMissing, type StateFile } from "../state-file.ts";
+import { type Clock, hasErrno, type Logger, toError, WakeUp } from "@kedge/runtime";
+import type { StateFile } from "../state-file.ts";
 import { makeStaticPod, staticPodUid } from "./make-static-pod.ts";
 import { parseStaticPod, STATIC_POD_BYTES_MAX } from "./parse-static-pod.ts";
 import { StaticPodError } from "./static-pod-error.ts";
@@ -142,7 +142,7 @@ export class StaticPodFiles {
         });
       return names.slice(0, FILES_MAX).map((name) => join(path, name));
     } catch (error) {
-      if (isMissing(error)) return [];
+      if (hasErrno(error, "ENOENT")) return [];
       problems.push({ path, message: toError(error).message });
       return [...(this.#known?.keys() ?? [])];
     }
@@ -160,7 +160,7 @@ export class StaticPodFiles {
       const adopted = uid === undefined ? this.#deps.adopt(pod) : undefined;
       return { digest, pod: adopted === undefined ? pod : makeStaticPod(parsed, adopted, nodeName, this.#now()) };
     } catch (error) {
-      if (isMissing(error)) return undefined; // gone since we looked
+      if (hasErrno(error, "ENOENT")) return undefined; // gone since we looked
       problems.push({ path, message: toError(error).message });
       return before;
     }

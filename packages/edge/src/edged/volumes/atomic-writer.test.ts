@@ -4,6 +4,7 @@ import { lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { hasErrno } from "@kedge/runtime";
 import fc from "fast-check";
 import { readCurrentFiles, writeAtomically } from "./atomic-writer.ts";
 import { checkFilePath, type VolumeFile } from "./volume-files.ts";
@@ -128,7 +129,7 @@ test("a reader that looks through ..data never sees two versions at once", async
         consistent += 1;
       } catch (error) {
         // This version was replaced while we read it: look again. A torn one would not be missing.
-        if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+        if (!hasErrno(error, "ENOENT")) throw error;
       }
       await readFile(join(directory.path, "first"), "utf8"); // the plain path always opens
     }

@@ -13,6 +13,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { hasErrno } from "@kedge/runtime";
 import type { VolumeFile, VolumeFiles } from "./volume-files.ts";
 
 /** The one link that decides what a reader sees. */
@@ -122,7 +123,7 @@ async function link(directory: string, names: ReadonlySet<string>): Promise<void
     try {
       await symlink(join(DATA_LINK, name), join(directory, name));
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      if (!hasErrno(error, "EEXIST")) throw error;
     }
   }
 }

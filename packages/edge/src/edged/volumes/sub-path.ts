@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, type FileHandle, mkdir, open, realpath, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { hasErrno } from "@kedge/runtime";
 import { bindMount, mountPointsBelow, unmount } from "./run-mount.ts";
 import { VolumeError } from "./volume-error.ts";
 
@@ -72,7 +73,7 @@ async function existingPart(base: string, elements: readonly string[]): Promise<
       const found = await realpath(join(base, ...elements.slice(0, length)));
       return { found, missing: elements.slice(length) };
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+      if (!hasErrno(error, "ENOENT")) throw error;
     }
   }
   return { found: base, missing: [...elements] };

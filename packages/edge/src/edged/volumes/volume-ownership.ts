@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 import { chmod, lchown, lstat, opendir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { hasErrno } from "@kedge/runtime";
 
 /** The group may read files, and enter directories; what is made in those belongs to the group. */
 const FILE_BITS = 0o440;
@@ -66,6 +67,6 @@ function bitsFor(stat: Stats): number {
 
 /** Another pod may use the volume meanwhile. */
 function ifGone(error: unknown): undefined {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+  if (hasErrno(error, "ENOENT")) return undefined;
   throw error;
 }

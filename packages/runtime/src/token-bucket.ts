@@ -1,4 +1,4 @@
-import type { Clock } from "@kedge/runtime";
+import type { Clock } from "./clock.ts";
 
 /** So many at once, then so many a second. */
 export class TokenBucket {
@@ -15,6 +15,11 @@ export class TokenBucket {
     this.#clock = clock;
     this.#tokens = this.#burst;
     this.#atMs = clock.monotonic();
+  }
+
+  /** Takes a token, waiting for it if need be. One caller at a time. @throws the signal's reason */
+  async wait(signal: AbortSignal): Promise<void> {
+    for (let waitMs = this.take(); waitMs > 0; waitMs = this.take()) await this.#clock.sleep(waitMs, signal);
   }
 
   /** Takes a token. @returns 0, or in how many ms there will be one; none is taken then. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Clock } from "@kedge/runtime";
+import type { Clock } from "./clock.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 test("lets a burst through at once and the rest at its rate", async () => {
@@ -15,12 +15,12 @@ test("lets a burst through at once and the rest at its rate", async () => {
   };
   const bucket = new TokenBucket(30, 60, clock);
   const { signal } = new AbortController();
-  for (let n = 0; n < 60; n += 1) await bucket.take(signal);
+  for (let n = 0; n < 60; n += 1) await bucket.wait(signal);
   assert.equal(nowMs, 0);
-  for (let n = 0; n < 30; n += 1) await bucket.take(signal);
+  for (let n = 0; n < 30; n += 1) await bucket.wait(signal);
   assert.ok(nowMs >= 1_000 && nowMs <= 1_040, `${nowMs} ms`);
   const unlimited = new TokenBucket(0, 0, clock);
   const beforeMs = nowMs;
-  for (let n = 0; n < 1_000; n += 1) await unlimited.take(signal);
+  for (let n = 0; n < 1_000; n += 1) await unlimited.wait(signal);
   assert.equal(nowMs, beforeMs);
 });
